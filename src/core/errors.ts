@@ -1,0 +1,93 @@
+/**
+ * The error model of the engine.
+ *
+ * Everything that a user can act on is an `EngineError`: one sentence that says what failed, where,
+ * what was expected and what was found, plus a hint that can be pasted. Anything else that is thrown
+ * is a bug and is printed with its stack. Subclasses exist only where somebody branches on them or
+ * they carry facts.
+ */
+
+/** Every code an `EngineError` can carry; `docs/errors.md` lists them and a test keeps both equal. */
+export type ErrorCode =
+  | 'USAGE_INVALID'
+  | 'REFERENCE_INVALID'
+  | 'DIGEST_INVALID'
+  | 'IMAGE_NOT_FOUND'
+  | 'IMAGE_AMBIGUOUS'
+  | 'IMAGE_INVALID'
+  | 'PLATFORM_NOT_FOUND'
+  | 'MEDIA_TYPE_UNSUPPORTED'
+  | 'DIGEST_MISMATCH'
+  | 'SIZE_MISMATCH'
+  | 'REGISTRY_UNAUTHORIZED'
+  | 'REGISTRY_NOT_FOUND'
+  | 'REGISTRY_UNAVAILABLE'
+  | 'REGISTRY_RESPONSE_INVALID'
+  | 'LAYER_INVALID'
+  | 'LAYER_ENTRY_REJECTED'
+  | 'ROOTFS_UNAVAILABLE'
+  | 'STORE_CORRUPT'
+  | 'STORE_UNUSABLE'
+  | 'STORE_VERSION_UNSUPPORTED'
+  | 'CONTAINER_NOT_FOUND'
+  | 'CONTAINER_NAME_IN_USE'
+  | 'CONTAINER_WRONG_PHASE'
+  | 'COMMAND_NOT_FOUND'
+  | 'COMMAND_NOT_EXECUTABLE'
+  | 'HOST_UNSUPPORTED'
+  | 'HOST_CALL_FAILED'
+  | 'PERMISSION_DENIED'
+  | 'RUNTIME_NOT_FOUND'
+  | 'RUNTIME_FAILED'
+  | 'CANCELLED';
+
+/** Optional parts of an `EngineError`. */
+export interface EngineErrorOptions {
+  /** One imperative sentence, with a command that can be pasted where there is one. */
+  readonly hint?: string;
+  /** The error that this one explains. */
+  readonly cause?: unknown;
+}
+
+/** An error that the user can act on. `message` is one line; control bytes in it are escaped. */
+export class EngineError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: EngineErrorOptions = {}) {
+    super(escapeControls(message), options.cause === undefined ? {} : { cause: options.cause });
+    this.name = 'EngineError';
+    this.code = code;
+    this.hint = options.hint;
+  }
+}
+
+const LONGEST_QUOTE = 200;
+
+/**
+ * Quotes a value that came from outside for an error message: control and bidirectional characters
+ * are escaped and anything over 200 characters is cut, so that hostile input cannot move the cursor,
+ * forge a second line, or flood a terminal.
+ */
+export function quote(value: string): string {
+  const text = value.length > LONGEST_QUOTE ? `${value.slice(0, LONGEST_QUOTE)}…` : value;
+  return `"${escapeControls(text)}"`;
+}
+
+/** Escapes C0, DEL, C1 and bidirectional control characters as `\xNN` or `\uNNNN`. */
+export function escapeControls(text: string): string {
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+    (character) => {
+      const code = character.charCodeAt(0);
+      return code < 0x100
+        ? `\\x${code.toString(16).padStart(2, '0')}`
+        : `\\u${code.toString(16).padStart(4, '0')}`;
+    },
+  );
+}
+
+/** Whether `error` is a system error with this code, such as `ENOENT`. */
+export function hasErrno(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
