@@ -170,6 +170,23 @@ export function decodeLayerIndex(bytes: Buffer, where: string): LayerIndex {
   return new LayerIndex(words, bytes.subarray(heapStart), bytes.readUInt32LE(16));
 }
 
+/** Bytes of the first part of an index file, which says how long everything is. */
+export const LAYER_INDEX_HEADER_BYTES = HEADER_BYTES;
+
+/**
+ * The lengths that the header of an index file states, without reading the rest; undefined when the
+ * bytes are not such a header.
+ */
+export function layerFileSizes(
+  header: Buffer,
+): { readonly indexBytes: number; readonly dataBytes: number } | undefined {
+  if (header.length < HEADER_BYTES || header.toString('latin1', 0, 8) !== MAGIC) return undefined;
+  return {
+    indexBytes: HEADER_BYTES + header.readUInt32LE(8) * WORDS * 4 + header.readUInt32LE(12),
+    dataBytes: header.readUInt32LE(16) * BLOCK_SIZE,
+  };
+}
+
 function corrupt(where: string, why: string): EngineError {
   return new EngineError('STORE_CORRUPT', `layer index ${quote(where)} ${why}`, {
     hint: 'Run "dray image verify" to rebuild it.',
