@@ -1,0 +1,91 @@
+/** What a container engine can leave on a machine, looked up where the kernel lists it. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+
+const CGROUP_ROOT = '/sys/fs/cgroup';
+const CGROUP_NAME = /^dray-/;
+
+/**
+ * One line per thing outside `directory` that belongs to it: mounts below it, processes that were
+ * started with its path or that live in its mounts, loop devices over its files, runc's state; and
+ * every control group that dray made, whoever's it is.
+ */
+export function hostLeftovers(directory: string): string[] {
+  return [
+    ...linesWith('/proc/self/mountinfo', `${directory}/`).map((line) => `mount ${line}`),
+    ...processesOf(directory),
+    ...loopDevicesOf(directory),
+    ...entries(join(directory, 'run')).flatMap((name) =>
+      runtimeState(join(directory, 'run', name)),
+    ),
+    ...controlGroups(CGROUP_ROOT),
+  ];
+}
+
+function processesOf(directory: string): string[] {
+  const ownMounts = mountNamespace('self');
+  const isOurs = (pid: string): boolean =>
+    read(`/proc/${pid}/cmdline`).includes(directory) ||
+    (mountNamespace(pid) !== ownMounts && read(`/proc/${pid}/mountinfo`).includes(directory));
+  return entries('/proc')
+    .filter((name) => /^\d+$/.test(name) && name !== `${process.pid}` && isOurs(name))
+    .map((pid) => `process ${pid} ${read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim()}`);
+}
+
+function mountNamespace(pid: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    return '';
+  }
+}
+
+function loopDevicesOf(directory: string): string[] {
+  return entries('/sys/block')
+    .filter((name) => name.startsWith('loop'))
+    .filter((name) => read(`/sys/block/${name}/loop/backing_file`).startsWith(`${directory}/`))
+    .map((name) => `loop device ${name}`);
+}
+
+/** runc keeps one directory per container; empty directories around them are no leftovers. */
+function runtimeState(path: string): string[] {
+  const inside = entries(path);
+  if (inside.includes('state.json')) return [`runtime state ${path}`];
+  return inside.flatMap((name) => runtimeState(join(path, name)));
+}
+
+function controlGroups(directory: string): string[] {
+  return readdirSafe(directory)
+    .filter((entry) => entry.isDirectory())
+    .flatMap((entry) => {
+      const path = join(directory, entry.name);
+      return CGROUP_NAME.test(entry.name) ? [`control group ${path}`] : controlGroups(path);
+    });
+}
+
+function linesWith(file: string, text: string): string[] {
+  return read(file)
+    .split('\n')
+    .filter((line) => line.includes(text));
+}
+
+function entries(directory: string): string[] {
+  return readdirSafe(directory).map((entry) => entry.name);
+}
+
+/** Everything listed here may vanish while it is looked at, and then it is no leftover. */
+function readdirSafe(directory: string) {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return '';
+  }
+}
