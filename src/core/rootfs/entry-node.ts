@@ -1,7 +1,7 @@
 /** Makes tree nodes of the entries of a layer index. */
 import { EngineError, quote } from '../errors.ts';
 import { EntryType, type LayerEntry } from '../oci/layer-index.ts';
-import type { LinkableNode } from './tree.ts';
+import type { FileNode, LinkableNode, NodeAttributes } from './tree.ts';
 
 // Linux keeps 12 bits of major and 20 bits of minor number (kdev_t.h).
 const LARGEST_MAJOR = 0xfff;
@@ -15,20 +15,9 @@ const LARGEST_MINOR = 0xfffff;
  * @throws EngineError `LAYER_ENTRY_REJECTED` when no file system could hold it.
  */
 export function nodeOf(entry: LayerEntry, layer: number, where: () => string): LinkableNode {
-  const attributes = {
-    mode: entry.mode,
-    uid: entry.uid,
-    gid: entry.gid,
-    mtimeSeconds: entry.mtimeSeconds,
-    mtimeNanoseconds: entry.mtimeNanoseconds,
-    xattrs: entry.xattrs,
-    hasLinks: false,
-  };
+  if (entry.type === EntryType.file) return fileNode(entry, layer);
+  const attributes = attributesOf(entry);
   switch (entry.type) {
-    case EntryType.file: {
-      const { sizeBytes, block } = entry;
-      return { type: EntryType.file, ...attributes, sizeBytes, layer, block };
-    }
     case EntryType.symlink:
       checkTarget(entry.link, where);
       return { type: EntryType.symlink, ...attributes, target: entry.link };
@@ -43,6 +32,28 @@ export function nodeOf(entry: LayerEntry, layer: number, where: () => string): L
     default:
       throw new Error(`an entry of type ${entry.type} has no node of its own`);
   }
+}
+
+/** Spelled out: nearly every entry is a file, and a spread takes twice as long. */
+function fileNode(entry: LayerEntry, layer: number): FileNode {
+  return {
+    type: EntryType.file,
+    mode: entry.mode,
+    uid: entry.uid,
+    gid: entry.gid,
+    mtimeSeconds: entry.mtimeSeconds,
+    mtimeNanoseconds: entry.mtimeNanoseconds,
+    xattrs: entry.xattrs,
+    hasLinks: false,
+    sizeBytes: entry.sizeBytes,
+    layer,
+    block: entry.block,
+  };
+}
+
+function attributesOf(entry: LayerEntry): NodeAttributes & { hasLinks: boolean } {
+  const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs } = entry;
+  return { mode, uid, gid, mtimeSeconds, mtimeNanoseconds, xattrs, hasLinks: false };
 }
 
 const LONGEST_TARGET = 4095;

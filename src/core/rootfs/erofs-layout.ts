@@ -89,7 +89,8 @@ export function numberInodes(tree: RootfsTree): InodeTable {
     if (node.type !== EntryType.directory) continue;
     const names = listNames(tree, node);
     const ordinals = new Uint32Array(names.length);
-    for (const [i, name] of names.entries()) {
+    for (let i = 0; i < names.length; i += 1) {
+      const name = names[i] ?? '';
       const child = node.children.get(name);
       if (child !== undefined) ordinals[i] = numberOf(child, ordinal);
       else ordinals[i] = name === '.' ? ordinal : (parents[ordinal] ?? 0);
@@ -142,8 +143,10 @@ export function placeInodes(table: InodeTable, start: number): ImageLayout {
   let offset = start;
   let ownBlocks = 0;
   let directory = 0;
-  for (const [ordinal, node] of table.nodes.entries()) {
-    const xattrBytes = table.xattrAreas.get(node)?.length ?? 0;
+  for (let ordinal = 0; ordinal < count; ordinal += 1) {
+    const node = table.nodes[ordinal];
+    if (node === undefined) break;
+    const xattrBytes = xattrAreaOf(table, node)?.length ?? 0;
     const head = INODE_BYTES + xattrBytes;
     let dataBytes = 0;
     if (node.type === EntryType.directory) {
@@ -170,6 +173,11 @@ export function placeInodes(table: InodeTable, start: number): ImageLayout {
     dataBlocks[ordinal] = (dataBlocks[ordinal] ?? 0) + inodeBlocks;
   }
   return { offsets, dataBlocks, hasInlineTail, totalBlocks: inodeBlocks + ownBlocks };
+}
+
+/** The xattr area of a node, if it has one. */
+export function xattrAreaOf(table: InodeTable, node: RootfsNode): Buffer | undefined {
+  return node.xattrs.length === 0 ? undefined : table.xattrAreas.get(node);
 }
 
 /** Names a node of a tree in an error message. */

@@ -38,6 +38,7 @@ import {
   type InodeTable,
   numberInodes,
   placeInodes,
+  xattrAreaOf,
 } from './erofs-layout.ts';
 import { xattrCountField } from './erofs-xattrs.ts';
 import type { DirectoryNode, FileNode, RootfsNode, RootfsTree } from './tree.ts';
@@ -75,11 +76,17 @@ export function rootfsDevices(tree: RootfsTree): number[] {
   return [...layers].sort((a, b) => a - b);
 }
 
-/** The image while it is being written: one buffer, seen in three widths. */
-interface Canvas {
+/** An image while it is being written: one buffer, seen in three widths, and what goes into it. */
+interface Draft {
   readonly bytes: Buffer;
   readonly halves: Uint16Array;
   readonly words: Uint32Array;
+  readonly tree: RootfsTree;
+  readonly table: InodeTable;
+  readonly layout: ImageLayout;
+  readonly devices: readonly ErofsDevice[];
+  /** The 1-based device of each layer. */
+  readonly deviceIds: ReadonlyMap<number, number>;
 }
 
 /**
@@ -89,24 +96,25 @@ interface Canvas {
  * `STORE_CORRUPT` when a file lies beyond the end of its data file.
  */
 export function encodeErofs(tree: RootfsTree, options: ErofsOptions): Buffer {
+  const { devices, uuid } = options;
   const table = numberInodes(tree);
-  const start = alignUp(
-    SUPERBLOCK_OFFSET + DEVICE_SLOT_BYTES * (1 + options.devices.length),
-    INODE_SLOT_BYTES,
-  );
-  const layout = placeInodes(table, start);
-  checkLimits(layout, options.devices);
+  const layout = placeInodes(table, (FIRST_DEVICE_SLOT + devices.length) * DEVICE_SLOT_BYTES);
+  checkLimits(layout, devices);
   const buffer = new ArrayBuffer(layout.totalBlocks * BLOCK_SIZE);
-  const canvas: Canvas = {
+  const draft: Draft = {
     bytes: Buffer.from(buffer),
     halves: new Uint16Array(buffer),
     words: new Uint32Array(buffer),
+    tree,
+    table,
+    layout,
+    devices,
+    deviceIds: new Map(devices.map((device, i) => [device.layer, i + 1])),
   };
-  writeSuperblock(canvas, { table, layout, options });
-  writeDeviceSlots(canvas, layout.totalBlocks, options.devices);
-  const deviceIds = new Map(options.devices.map((device, i) => [device.layer, i + 1]));
-  writeInodes(canvas, { table, layout, tree, deviceIds, devices: options.devices });
-  return canvas.bytes;
+  writeSuperblock(draft, uuid);
+  writeDeviceSlots(draft);
+  writeInodes(draft);
+  return draft.bytes;
 }
 
 function checkLimits(layout: ImageLayout, devices: readonly ErofsDevice[]): void {
@@ -120,27 +128,19 @@ function checkLimits(layout: ImageLayout, devices: readonly ErofsDevice[]): void
   }
 }
 
-/** What the passes over an image share. */
-interface Draft {
-  readonly table: InodeTable;
-  readonly layout: ImageLayout;
-}
-
-function writeSuperblock(canvas: Canvas, draft: Draft & { readonly options: ErofsOptions }): void {
-  const { table, layout, options } = draft;
+function writeSuperblock(draft: Draft, uuid: Buffer): void {
+  const { bytes, table, layout, devices } = draft;
   const at = SUPERBLOCK_OFFSET;
-  const { bytes } = canvas;
-  const deviceCount = options.devices.length;
+  const hasDevices = devices.length > 0;
   bytes.writeUInt32LE(SUPERBLOCK_MAGIC, at);
   bytes.writeUInt8(BLOCK_BITS, at + 12);
   bytes.writeUInt16LE((layout.offsets[0] ?? 0) / INODE_SLOT_BYTES, at + 14);
   bytes.writeBigUInt64LE(BigInt(table.nodes.length), at + 16);
   bytes.writeUInt32LE(layout.totalBlocks, at + 36);
-  options.uuid.copy(bytes, at + 48, 0, 16);
-  const deviceTable = deviceCount === 0 ? 0 : INCOMPAT_DEVICE_TABLE;
-  bytes.writeUInt32LE(INCOMPAT_CHUNKED_FILE | deviceTable, at + 80);
-  bytes.writeUInt16LE(deviceCount, at + 86);
-  bytes.writeUInt16LE(deviceCount === 0 ? 0 : FIRST_DEVICE_SLOT, at + 88);
+  uuid.copy(bytes, at + 48, 0, 16);
+  bytes.writeUInt32LE(INCOMPAT_CHUNKED_FILE | (hasDevices ? INCOMPAT_DEVICE_TABLE : 0), at + 80);
+  bytes.writeUInt16LE(devices.length, at + 86);
+  bytes.writeUInt16LE(hasDevices ? FIRST_DEVICE_SLOT : 0, at + 88);
 }
 
 /**
@@ -148,114 +148,110 @@ function writeSuperblock(canvas: Canvas, draft: Draft & { readonly options: Erof
  * time the kernel reads the primary file at those addresses, which then fails with EIO where it
  * would otherwise show metadata as file contents.
  */
-function writeDeviceSlots(
-  canvas: Canvas,
-  firstBlock: number,
-  devices: readonly ErofsDevice[],
-): void {
-  let start = firstBlock;
-  for (const [i, { blocks }] of devices.entries()) {
+function writeDeviceSlots(draft: Draft): void {
+  let start = draft.layout.totalBlocks;
+  for (const [i, { blocks }] of draft.devices.entries()) {
     const at = (FIRST_DEVICE_SLOT + i) * DEVICE_SLOT_BYTES;
-    canvas.bytes.writeUInt32LE(blocks, at + 64);
-    canvas.bytes.writeUInt32LE(start, at + 68);
+    draft.bytes.writeUInt32LE(blocks, at + 64);
+    draft.bytes.writeUInt32LE(start, at + 68);
     start += blocks;
   }
 }
 
-/** What writing inodes needs. */
-interface InodeDraft extends Draft {
-  readonly tree: RootfsTree;
-  readonly devices: readonly ErofsDevice[];
-  /** The 1-based device of each layer. */
-  readonly deviceIds: ReadonlyMap<number, number>;
-}
-
-function writeInodes(canvas: Canvas, draft: InodeDraft): void {
+function writeInodes(draft: Draft): void {
   const { table, layout } = draft;
   let directory = 0;
-  for (const [ordinal, node] of table.nodes.entries()) {
+  for (let ordinal = 0; ordinal < table.nodes.length; ordinal += 1) {
+    const node = table.nodes[ordinal];
+    if (node === undefined) break;
     const offset = layout.offsets[ordinal] ?? 0;
-    const area = table.xattrAreas.get(node);
-    const xattrBytes = area?.length ?? 0;
-    area?.copy(canvas.bytes, offset + INODE_BYTES);
-    writeCommonFields(canvas, { node, offset, ordinal, xattrBytes, draft });
-    const end = offset + INODE_BYTES + xattrBytes;
+    const area = xattrAreaOf(table, node);
+    area?.copy(draft.bytes, offset + INODE_BYTES);
+    writeCommonFields(draft, node, ordinal);
+    draft.halves[offset / 2 + 1] = xattrCountField(area?.length ?? 0);
     if (node.type === EntryType.file) {
-      writeFile(canvas, { node, offset, end, draft });
+      writeFile(draft, node, offset);
     } else if (node.type === EntryType.directory) {
       const listing = table.directories[directory];
       directory += 1;
-      if (listing !== undefined) writeDirectory(canvas, { listing, ordinal, end, draft });
+      if (listing !== undefined) writeDirectory(draft, listing, ordinal);
     } else if (node.type === EntryType.symlink) {
-      writeSymlink(canvas, { target: node.target, ordinal, end, draft });
+      const start = writeDataFields(draft, ordinal, node.target.length);
+      writeLatin1(
+        draft.bytes,
+        node.target,
+        hasTail(draft, ordinal) ? tailOf(draft, ordinal) : start,
+      );
     } else if (node.type !== EntryType.fifo) {
-      canvas.words[(offset + 16) >>> 2] = encodeDevice(node.major, node.minor);
+      draft.words[offset / 4 + 4] = encodeDevice(node.major, node.minor);
     }
   }
 }
 
-interface InodePlace {
-  readonly node: RootfsNode;
-  readonly offset: number;
-  readonly ordinal: number;
-  readonly xattrBytes: number;
-  readonly draft: InodeDraft;
-}
-
-function writeCommonFields(canvas: Canvas, place: InodePlace): void {
-  const { node, offset, ordinal, draft } = place;
-  const { halves, words } = canvas;
+function writeCommonFields(draft: Draft, node: RootfsNode, ordinal: number): void {
+  const { halves, words, layout, table } = draft;
+  const offset = layout.offsets[ordinal] ?? 0;
   const word = offset / 4;
-  const half = offset / 2;
   const isChunked = node.type === EntryType.file && node.sizeBytes > 0;
-  const isInline = draft.layout.hasInlineTail[ordinal] === 1;
-  const inlineOrPlain = isInline ? DataLayout.inlineTail : DataLayout.plain;
-  halves[half] = 1 | ((isChunked ? DataLayout.chunks : inlineOrPlain) << 1);
-  halves[half + 1] = xattrCountField(place.xattrBytes);
+  const inlineOrPlain = hasTail(draft, ordinal) ? DataLayout.inlineTail : DataLayout.plain;
+  halves[offset / 2] = 1 | ((isChunked ? DataLayout.chunks : inlineOrPlain) << 1);
   // Tar carries other modes for symlinks; Linux knows only this one.
   const permissions = node.type === EntryType.symlink ? 0o777 : node.mode;
-  halves[half + 2] = formatBits(node.type) | permissions;
+  halves[offset / 2 + 2] = formatBits(node.type) | permissions;
   words[word + 5] = ordinal + 1;
   words[word + 6] = node.uid;
   words[word + 7] = node.gid;
   words[word + 8] = node.mtimeSeconds;
   words[word + 9] = Math.floor(node.mtimeSeconds / 2 ** 32);
   words[word + 10] = node.mtimeNanoseconds;
-  words[word + 11] = draft.table.linkCounts[ordinal] ?? 1;
+  words[word + 11] = table.linkCounts[ordinal] ?? 1;
 }
 
-function writeSize(canvas: Canvas, offset: number, sizeBytes: number): void {
-  canvas.words[offset / 4 + 2] = sizeBytes;
-  canvas.words[offset / 4 + 3] = Math.floor(sizeBytes / 2 ** 32);
+/** Whether the last part of the inode's data follows the inode. */
+function hasTail(draft: Draft, ordinal: number): boolean {
+  return draft.layout.hasInlineTail[ordinal] === 1;
 }
 
-interface FilePlace {
-  readonly node: FileNode;
-  readonly offset: number;
-  /** Where the inode and its xattrs end. */
-  readonly end: number;
-  readonly draft: InodeDraft;
+/** Where the tail, or the chunk index, of an inode starts. */
+function tailOf(draft: Draft, ordinal: number): number {
+  const node = draft.table.nodes[ordinal];
+  const area = node === undefined ? undefined : xattrAreaOf(draft.table, node);
+  return (draft.layout.offsets[ordinal] ?? 0) + INODE_BYTES + (area?.length ?? 0);
+}
+
+function writeSize(draft: Draft, offset: number, sizeBytes: number): void {
+  draft.words[offset / 4 + 2] = sizeBytes;
+  draft.words[offset / 4 + 3] = Math.floor(sizeBytes / 2 ** 32);
+}
+
+/** Notes size and first block of an inode's own data blocks, and gives their byte offset. */
+function writeDataFields(draft: Draft, ordinal: number, sizeBytes: number): number {
+  const offset = draft.layout.offsets[ordinal] ?? 0;
+  const block = draft.layout.dataBlocks[ordinal] ?? 0;
+  writeSize(draft, offset, sizeBytes);
+  draft.words[offset / 4 + 4] = block;
+  return block * BLOCK_SIZE;
 }
 
 /** One chunk holds the whole file: the smallest power of two of blocks that covers it. */
-function writeFile(canvas: Canvas, place: FilePlace): void {
-  const { node, offset, draft } = place;
+function writeFile(draft: Draft, node: FileNode, offset: number): void {
   if (node.sizeBytes === 0) {
-    canvas.words[offset / 4 + 4] = NO_BLOCK;
+    draft.words[offset / 4 + 4] = NO_BLOCK;
     return;
   }
   const blocks = blocksOf(node.sizeBytes);
-  const deviceId = draft.deviceIds.get(node.layer) ?? 0;
-  checkExtent(node, blocks, draft);
+  const deviceId = deviceOf(draft, node, blocks);
   const chunkBits = 32 - Math.clz32(blocks - 1);
-  writeSize(canvas, offset, node.sizeBytes);
-  canvas.words[offset / 4 + 4] = CHUNK_FORMAT_INDEXES | chunkBits;
-  const index = alignUp(place.end, CHUNK_INDEX_BYTES);
-  canvas.halves[index / 2 + 1] = deviceId;
-  canvas.words[index / 4 + 1] = node.block;
+  const xattrBytes = xattrAreaOf(draft.table, node)?.length ?? 0;
+  const index = alignUp(offset + INODE_BYTES + xattrBytes, CHUNK_INDEX_BYTES);
+  writeSize(draft, offset, node.sizeBytes);
+  draft.words[offset / 4 + 4] = CHUNK_FORMAT_INDEXES | chunkBits;
+  draft.halves[index / 2 + 1] = deviceId;
+  draft.words[index / 4 + 1] = node.block;
 }
 
-function checkExtent(node: FileNode, blocks: number, draft: InodeDraft): void {
+/** The device of a file, once its blocks are known to be on it. */
+function deviceOf(draft: Draft, node: FileNode, blocks: number): number {
   const deviceId = draft.deviceIds.get(node.layer);
   if (deviceId === undefined) {
     throw new Error(`layer ${node.layer} holds file data and is not among the devices`);
@@ -269,81 +265,48 @@ function checkExtent(node: FileNode, blocks: number, draft: InodeDraft): void {
       { hint: 'Run "dray image verify" to rebuild the layer.' },
     );
   }
+  return deviceId;
 }
 
-interface DirectoryPlace {
-  readonly listing: DirectoryListing;
-  readonly ordinal: number;
-  readonly end: number;
-  readonly draft: InodeDraft;
-}
-
-function writeDirectory(canvas: Canvas, place: DirectoryPlace): void {
-  const { listing, ordinal, draft } = place;
+function writeDirectory(draft: Draft, listing: DirectoryListing, ordinal: number): void {
   const { names, sizeBytes } = listing;
-  const { layout } = draft;
-  writeSize(canvas, layout.offsets[ordinal] ?? 0, sizeBytes);
-  let at = writeDataStart(canvas, ordinal, layout);
-  let from = 0;
-  while (from < names.length) {
+  let at = writeDataFields(draft, ordinal, sizeBytes);
+  for (let from = 0; from < names.length; ) {
     let to = from;
     let used = 0;
     while (to < names.length) {
-      const bytes = DIRENT_BYTES + (names[to]?.length ?? 0);
-      if (used + bytes > BLOCK_SIZE) break;
-      used += bytes;
+      used += DIRENT_BYTES + (names[to]?.length ?? 0);
+      if (used > BLOCK_SIZE) break;
       to += 1;
     }
-    const isTail = to === names.length && layout.hasInlineTail[ordinal] === 1;
-    writeDirentBlock(canvas, { at: isTail ? place.end : at, from, to, listing, draft });
+    const isTail = to === names.length && hasTail(draft, ordinal);
+    writeDirentBlock(draft, listing, { at: isTail ? tailOf(draft, ordinal) : at, from, to });
     at += BLOCK_SIZE;
     from = to;
   }
 }
 
-/** Notes where the inode's own data blocks start, and gives their byte offset. */
-function writeDataStart(canvas: Canvas, ordinal: number, layout: ImageLayout): number {
-  const block = layout.dataBlocks[ordinal] ?? 0;
-  canvas.words[(layout.offsets[ordinal] ?? 0) / 4 + 4] = block;
-  return block * BLOCK_SIZE;
-}
-
-interface DirentBlock {
-  readonly at: number;
-  readonly from: number;
-  readonly to: number;
-  readonly listing: DirectoryListing;
-  readonly draft: InodeDraft;
-}
-
-/** The entries of one block, then their names without a byte between. */
-function writeDirentBlock(canvas: Canvas, block: DirentBlock): void {
-  const { at, from, to, listing, draft } = block;
-  const { nodes } = draft.table;
+/** The entries `from` to `to` in one block, then their names without a byte between. */
+function writeDirentBlock(
+  draft: Draft,
+  listing: DirectoryListing,
+  { at, from, to }: { readonly at: number; readonly from: number; readonly to: number },
+): void {
+  const { bytes, halves, words, table, layout } = draft;
   let nameOffset = (to - from) * DIRENT_BYTES;
   for (let i = from; i < to; i += 1) {
     const name = listing.names[i] ?? '';
     const ordinal = listing.ordinals[i] ?? 0;
     const dirent = at + (i - from) * DIRENT_BYTES;
-    canvas.words[dirent / 4] = (draft.layout.offsets[ordinal] ?? 0) / INODE_SLOT_BYTES;
-    canvas.halves[dirent / 2 + 4] = nameOffset;
-    canvas.bytes[dirent + 10] = direntType(nodes[ordinal]?.type ?? EntryType.directory);
-    canvas.bytes.write(name, at + nameOffset, 'latin1');
+    words[dirent / 4] = (layout.offsets[ordinal] ?? 0) / INODE_SLOT_BYTES;
+    halves[dirent / 2 + 4] = nameOffset;
+    bytes[dirent + 10] = direntType(table.nodes[ordinal]?.type ?? EntryType.directory);
+    writeLatin1(bytes, name, at + nameOffset);
     nameOffset += name.length;
   }
 }
 
-interface SymlinkPlace {
-  readonly target: string;
-  readonly ordinal: number;
-  readonly end: number;
-  readonly draft: InodeDraft;
-}
-
-function writeSymlink(canvas: Canvas, place: SymlinkPlace): void {
-  const { target, ordinal, draft } = place;
-  writeSize(canvas, draft.layout.offsets[ordinal] ?? 0, target.length);
-  const start = writeDataStart(canvas, ordinal, draft.layout);
-  const isInline = draft.layout.hasInlineTail[ordinal] === 1;
-  canvas.bytes.write(target, isInline ? place.end : start, 'latin1');
+/** Names are short: a loop is faster than a call into native code. */
+function writeLatin1(bytes: Buffer, text: string, at: number): void {
+  for (let i = 0; i < text.length; i += 1) bytes[at + i] = text.charCodeAt(i);
 }
