@@ -107,6 +107,7 @@ export class LayerIndex {
     const type = this.type(entry);
     const isDevice = type === EntryType.characterDevice || type === EntryType.blockDevice;
     const xattrStart = this.#word(entry, 14);
+    const xattrBytes = this.#word(entry, 15);
     return {
       type,
       name: this.name(entry),
@@ -120,7 +121,11 @@ export class LayerIndex {
       link: isDevice ? '' : this.#text(entry, 12),
       major: isDevice ? this.#word(entry, 12) : 0,
       minor: isDevice ? this.#word(entry, 13) : 0,
-      xattrs: decodeXattrs(this.#heap.subarray(xattrStart, xattrStart + this.#word(entry, 15))),
+      // Most entries have none, and a view of nothing costs as much as the rest of the entry.
+      xattrs:
+        xattrBytes === 0
+          ? NO_XATTRS
+          : decodeXattrs(this.#heap.subarray(xattrStart, xattrStart + xattrBytes)),
     };
   }
 
