@@ -9,10 +9,10 @@
  */
 import { readdirSync } from 'node:fs';
 import { constants as osConstants } from 'node:os';
-import { getSystemErrorMap } from 'node:util';
 import { EngineError, type EngineErrorOptions, hasErrno, quote } from '../errors.ts';
+import { describeErrno, errnoName } from './errno.ts';
 import { lastErrno, nativeFunction } from './ffi.ts';
-import { SYS_CLOSE_RANGE, systemCall } from './system-call.ts';
+import { SYS_CLOSE_RANGE, SYS_OPENAT2, sysMknodat, systemCall } from './system-call.ts';
 
 /** A call into the operating system that failed; `errno` is its name, such as `EPERM`. */
 export class SystemCallError extends EngineError {
@@ -63,29 +63,6 @@ export function asSystemCallError(error: unknown, where: string): unknown {
   }
   const failure = { call: String(error.syscall), errno: String(error.code) };
   return new SystemCallError(failure, where, { cause: error });
-}
-
-// What Node's own table lacks and our calls can give.
-const MORE_ERRNOS: ReadonlyMap<number, readonly [string, string]> = new Map([
-  [15, ['ENOTBLK', 'block device required']],
-  [65, ['ENOPKG', 'package not installed']],
-  [87, ['EUSERS', 'too many users']],
-  [117, ['EUCLEAN', 'the file system structure is damaged']],
-  [129, ['EKEYREJECTED', 'key was rejected by service']],
-]);
-
-function errnoName(value: number): string {
-  const known = getSystemErrorMap().get(-value) ?? MORE_ERRNOS.get(value);
-  return known?.[0] ?? `errno ${value}`;
-}
-
-function describeErrno(name: string): string {
-  for (const [known, meaning] of [...getSystemErrorMap().values(), ...MORE_ERRNOS.values()]) {
-    if (known === name) {
-      return `${name} (${meaning})`;
-    }
-  }
-  return name;
 }
 
 /** Throws the `SystemCallError` for the native call that has just returned -1. */
@@ -163,5 +140,183 @@ export function markEachDescriptorCloseOnExec(from: number): void {
     if (fd >= from) {
       fcntl()(fd, F_SETFD, FD_CLOEXEC);
     }
+  }
+}
+
+const CLONE_NEWNS = 0x20000;
+const MS_REC = 0x4000;
+const MS_SLAVE = 0x8_0000;
+
+const unshare = nativeFunction('unshare', { arguments: ['i32'], return: 'i32' });
+
+/**
+ * Gives the main thread a mount namespace of its own, in which no mount reaches the host while
+ * mounts and unmounts of the host still arrive. What is mounted from here on ends with this
+ * process and the children that it starts.
+ *
+ * Node's thread pool stays in the old namespace: from here on only synchronous file calls and
+ * child processes see the new mounts.
+ */
+export function unsharePrivateMounts(): void {
+  if (unshare()(CLONE_NEWNS) !== 0) {
+    throwLastError('unshare', 'while making a private mount namespace');
+  }
+  mountCall(null, '/', { type: null, flags: MS_REC | MS_SLAVE, data: null });
+}
+
+const mount = nativeFunction('mount', {
+  arguments: ['pointer', 'pointer', 'pointer', 'u64', 'pointer'],
+  return: 'i32',
+});
+const umount2 = nativeFunction('umount2', { arguments: ['pointer', 'i32'], return: 'i32' });
+
+/** What mount(2) takes besides source and target. */
+export interface MountArguments {
+  readonly type: string | null;
+  readonly flags: number;
+  /** At most 4095 bytes of options. */
+  readonly data: string | null;
+}
+
+/** mount(2). */
+export function mountCall(source: string | null, target: string, options: MountArguments): void {
+  const { type, flags, data } = options;
+  const [from, kind, text] = [source, type, data].map((part) =>
+    part === null ? null : cString(part),
+  );
+  if (mount()(from ?? null, cString(target), kind ?? null, BigInt(flags), text ?? null) !== 0) {
+    throwLastError('mount', `on ${quotePath(target)}`);
+  }
+}
+
+/** umount2(2), with its `MNT_` and `UMOUNT_` flags. */
+export function unmountCall(target: string, flags: number): void {
+  if (umount2()(cString(target), flags) !== 0) {
+    throwLastError('umount2', `on ${quotePath(target)}`);
+  }
+}
+
+// struct open_how: flags, mode, resolve; 64 bits each.
+const OPEN_HOW_SIZE = 24;
+const RESOLVE_NO_MAGICLINKS = 0x02;
+const RESOLVE_IN_ROOT = 0x10;
+const O_CLOEXEC = 0x8_0000;
+const MOST_RACES = 64;
+
+/**
+ * Opens `path` as a process whose root is the directory `rootFd` would: absolute symbolic links
+ * and `..` stay inside it. Links of /proc that lead elsewhere are refused with `ELOOP`. `flags` are
+ * those of open(2); the descriptor is close-on-exec, and the caller closes it.
+ */
+export function openInRoot(rootFd: number, path: string | Buffer, flags: number): number {
+  const how = Buffer.alloc(OPEN_HOW_SIZE);
+  how.writeBigUInt64LE(BigInt((flags | O_CLOEXEC) >>> 0), 0);
+  how.writeBigUInt64LE(BigInt(RESOLVE_NO_MAGICLINKS | RESOLVE_IN_ROOT), 16);
+  const name = cString(path);
+  // EAGAIN: something was renamed while the kernel resolved a "..", so it could not be sure.
+  for (let attempt = 1; ; attempt++) {
+    const fd = systemCall(SYS_OPENAT2, rootFd, name, how, how.length);
+    if (fd >= 0) {
+      return fd;
+    }
+    if (lastErrno() !== osConstants.errno.EAGAIN || attempt === MOST_RACES) {
+      return throwLastError('openat2', `on ${quotePath(path)} in its root`);
+    }
+  }
+}
+
+const syncfs = nativeFunction('syncfs', { arguments: ['i32'], return: 'i32' });
+
+/** Makes everything durable that was written to the file system that holds the open file `fd`. */
+export function syncFilesystem(fd: number): void {
+  if (syncfs()(fd) !== 0) {
+    throwLastError('syncfs', `on descriptor ${fd}`);
+  }
+}
+
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+
+/** Makes a device node, fifo or socket; `mode` has its `S_IFMT` bits, and the umask cuts the rest. */
+export function mknod(
+  path: Buffer,
+  mode: number,
+  device: { readonly major: number; readonly minor: number },
+): void {
+  const { major, minor } = device;
+  // The kernel's own layout of a 32-bit device number, not glibc's of 64 bits.
+  const packed = ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
+  if (systemCall(sysMknodat(), AT_FDCWD, cString(path), mode, packed) !== 0) {
+    throwLastError('mknodat', `on ${quotePath(path)}`);
+  }
+}
+
+const lsetxattr = nativeFunction('lsetxattr', {
+  arguments: ['pointer', 'pointer', 'pointer', 'u64', 'i32'],
+  return: 'i32',
+});
+const lgetxattr = nativeFunction('lgetxattr', {
+  arguments: ['pointer', 'pointer', 'pointer', 'u64'],
+  return: 'i64',
+});
+const llistxattr = nativeFunction('llistxattr', {
+  arguments: ['pointer', 'pointer', 'u64'],
+  return: 'i64',
+});
+
+// The kernel's limit for one value, and for one list of names.
+const LARGEST_XATTR = 65_536;
+
+/** Sets or replaces an extended attribute of `path` itself, without following a symbolic link. */
+export function setXattr(path: Buffer, name: Buffer, value: Buffer): void {
+  const length = BigInt(value.length);
+  if (lsetxattr()(cString(path), cString(name), value, length, 0) !== 0) {
+    throwLastError('lsetxattr', `for ${quotePath(name)} on ${quotePath(path)}`);
+  }
+}
+
+/** The value of an extended attribute of `path` itself; a missing one is `ENODATA`. */
+export function getXattr(path: Buffer, name: Buffer): Buffer {
+  const value = Buffer.allocUnsafe(LARGEST_XATTR);
+  const length = lgetxattr()(cString(path), cString(name), value, BigInt(LARGEST_XATTR));
+  if (length < 0n) {
+    throwLastError('lgetxattr', `for ${quotePath(name)} on ${quotePath(path)}`);
+  }
+  return Buffer.from(value.subarray(0, Number(length)));
+}
+
+/** The names of all extended attributes of `path` itself, as the kernel orders them. */
+export function listXattrs(path: Buffer): Buffer[] {
+  const list = Buffer.allocUnsafe(LARGEST_XATTR);
+  const length = Number(llistxattr()(cString(path), list, BigInt(LARGEST_XATTR)));
+  if (length < 0) {
+    throwLastError('llistxattr', `on ${quotePath(path)}`);
+  }
+  const names: Buffer[] = [];
+  for (let start = 0; start < length; ) {
+    const end = list.indexOf(0, start);
+    names.push(Buffer.from(list.subarray(start, end)));
+    start = end + 1;
+  }
+  return names;
+}
+
+const utimensat = nativeFunction('utimensat', {
+  arguments: ['i32', 'pointer', 'pointer', 'i32'],
+  return: 'i32',
+});
+
+/**
+ * Sets the modification and access times of `path` itself, without following a symbolic link.
+ * Whole seconds since 1970 may be negative; nanoseconds are 0 to 999,999,999 and count forward.
+ */
+export function setTimes(path: Buffer, mtimeSeconds: number, mtimeNanoseconds: number): void {
+  const times = Buffer.alloc(32);
+  for (const offset of [0, 16]) {
+    times.writeBigInt64LE(BigInt(mtimeSeconds), offset);
+    times.writeBigInt64LE(BigInt(mtimeNanoseconds), offset + 8);
+  }
+  if (utimensat()(AT_FDCWD, cString(path), times, AT_SYMLINK_NOFOLLOW) !== 0) {
+    throwLastError('utimensat', `on ${quotePath(path)}`);
   }
 }

@@ -1,4 +1,5 @@
 /** Calls by number, for those that older C libraries have no wrapper for. */
+import { EngineError } from '../errors.ts';
 import { nativeFunction } from './ffi.ts';
 
 // The same numbers on every architecture: calls from 424 on are numbered in common.
@@ -8,6 +9,17 @@ export const SYS_FSCONFIG = 431;
 export const SYS_FSMOUNT = 432;
 export const SYS_CLOSE_RANGE = 436;
 export const SYS_OPENAT2 = 437;
+
+/** The number of mknodat, which glibc before 2.33 has no symbol for. */
+export function sysMknodat(): number {
+  if (process.arch === 'x64') {
+    return 259;
+  }
+  if (process.arch === 'arm64') {
+    return 33;
+  }
+  throw new EngineError('HOST_UNSUPPORTED', `dray does not know the processor ${process.arch}.`);
+}
 
 const syscall = nativeFunction('syscall', {
   arguments: ['i64', 'pointer', 'pointer', 'pointer', 'pointer', 'pointer', 'pointer'],
