@@ -1,0 +1,381 @@
+/**
+ * A registry in the test process: real HTTP on loopback, blobs and manifests in memory, every request
+ * recorded, and faults on request.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Descriptor } from '../../src/core/oci/descriptor.ts';
+import { type Digest, digestOf } from '../../src/core/oci/digest.ts';
+import type { BuiltImage, BuiltIndex } from './image-builder.ts';
+
+/** A request as it arrived, and the status that it was answered with (0: no answer). */
+export interface RecordedRequest {
+  readonly method: string;
+  /** Path with query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  status: number;
+}
+
+/** What to do other than answer properly. Fields combine. */
+export interface Fault {
+  /** Wait before anything else. */
+  readonly delayMs?: number;
+  /** Destroy the connection instead of answering. */
+  readonly reset?: boolean;
+  /** Never answer. */
+  readonly hang?: boolean;
+  /** Replaces the status; without `body` the answer then has none. */
+  readonly status?: number;
+  readonly body?: Buffer | string;
+  /** Replaces or adds headers; undefined removes one. */
+  readonly headers?: Readonly<Record<string, string | string[] | undefined>>;
+  /** Answer 307 with this location. */
+  readonly redirect?: string;
+  /** Destroy the connection after this many bytes of the body. */
+  readonly cutAfterBytes?: number;
+  /** Send nothing more after this many bytes of the body, and keep the connection. */
+  readonly stallAfterBytes?: number;
+  /** End properly, but after this many bytes of the body. */
+  readonly shortenTo?: number;
+  /** After the body send zero bytes until the client hangs up; chunked. */
+  readonly endless?: boolean;
+  /** Answer 200 with everything to a request for a range. */
+  readonly ignoreRange?: boolean;
+  /** Invert this byte of the body. */
+  readonly flipByteAt?: number;
+  /** Send `bytesPerWrite` bytes of the body every `intervalMs`. */
+  readonly drip?: { readonly bytesPerWrite: number; readonly intervalMs: number };
+}
+
+/** Decides about a request; `count` is how often this method and path came, from 1. */
+export type FaultHook = (request: RecordedRequest, count: number) => Fault | undefined;
+
+export interface TestRegistryOptions {
+  /** `token`: every request needs a bearer token that `/token` of this registry gives. */
+  readonly auth?: 'none' | 'token';
+  /** Makes it an https registry. */
+  readonly tls?: { readonly key: string; readonly cert: string };
+  readonly fault?: FaultHook;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly body: Buffer;
+}
+
+interface StoredManifest {
+  readonly bytes: Buffer;
+  readonly mediaType: string;
+}
+
+export class TestRegistry implements AsyncDisposable {
+  /** Every request in order of arrival. */
+  readonly requests: RecordedRequest[] = [];
+  fault: FaultHook | undefined;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #blobs = new Map<string, Buffer>();
+  readonly #manifests = new Map<string, StoredManifest>();
+  readonly #counts = new Map<string, number>();
+  readonly #tokens = new Set<string>();
+  readonly #options: TestRegistryOptions;
+
+  private constructor(options: TestRegistryOptions) {
+    this.#options = options;
+    this.fault = options.fault;
+    const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+      this.#handle(request, response);
+    };
+    this.#server =
+      options.tls === undefined
+        ? createServer(onRequest)
+        : createTlsServer({ key: options.tls.key, cert: options.tls.cert }, onRequest);
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+      socket.on('error', () => socket.destroy());
+    });
+  }
+
+  static async start(options: TestRegistryOptions = {}): Promise<TestRegistry> {
+    const registry = new TestRegistry(options);
+    await new Promise<void>((resolve) => {
+      registry.#server.listen(0, '127.0.0.1', resolve);
+    });
+    return registry;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** `127.0.0.1:PORT`, to be used as the registry of a reference. */
+  get host(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  /** `http://127.0.0.1:PORT`, or https. */
+  get origin(): string {
+    return `${this.#options.tls === undefined ? 'http' : 'https'}://${this.host}`;
+  }
+
+  /** Connections that are open. */
+  get openConnections(): number {
+    return this.#sockets.size;
+  }
+
+  addBlob(bytes: Buffer): Digest {
+    const digest = digestOf(bytes);
+    this.#blobs.set(digest, bytes);
+    return digest;
+  }
+
+  /** Serves these bytes for a digest that need not be theirs. */
+  addBlobAs(digest: Digest, bytes: Buffer): void {
+    this.#blobs.set(digest, bytes);
+  }
+
+  addManifest(
+    repository: string,
+    bytes: Buffer,
+    options: { mediaType: string; tag?: string },
+  ): Descriptor {
+    const digest = digestOf(bytes);
+    const stored = { bytes, mediaType: options.mediaType };
+    this.#manifests.set(`${repository}@${digest}`, stored);
+    if (options.tag !== undefined) this.#manifests.set(`${repository}@${options.tag}`, stored);
+    return { mediaType: options.mediaType, digest, size: bytes.length };
+  }
+
+  /** Holds an image under a tag and gives its reference. */
+  addImage(repository: string, tag: string, image: BuiltImage): string {
+    this.#addContent(repository, image);
+    const { bytes, descriptor } = image.manifest;
+    this.addManifest(repository, bytes, { mediaType: descriptor.mediaType, tag });
+    return `${this.host}/${repository}:${tag}`;
+  }
+
+  /** Holds an index with all its images under a tag and gives its reference. */
+  addIndex(repository: string, tag: string, built: BuiltIndex): string {
+    for (const image of built.images) this.#addContent(repository, image);
+    const { bytes, descriptor } = built.index;
+    this.addManifest(repository, bytes, { mediaType: descriptor.mediaType, tag });
+    return `${this.host}/${repository}:${tag}`;
+  }
+
+  /** The recorded requests whose path holds `part`. */
+  requestsFor(part: string): RecordedRequest[] {
+    return this.requests.filter((request) => request.path.includes(part));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  #addContent(repository: string, image: BuiltImage): void {
+    const { bytes, descriptor } = image.manifest;
+    this.addManifest(repository, bytes, { mediaType: descriptor.mediaType });
+    for (const [digest, blob] of image.blobs) {
+      if (digest !== descriptor.digest) this.#blobs.set(digest, blob);
+    }
+  }
+
+  #handle(request: IncomingMessage, response: ServerResponse): void {
+    const recorded: RecordedRequest = {
+      method: request.method ?? '',
+      path: request.url ?? '',
+      headers: request.headers,
+      status: 0,
+    };
+    this.requests.push(recorded);
+    const key = `${recorded.method} ${recorded.path}`;
+    const count = (this.#counts.get(key) ?? 0) + 1;
+    this.#counts.set(key, count);
+    const fault = this.fault?.(recorded, count) ?? {};
+    const act = (): void => this.#act(recorded, response, fault);
+    if (fault.delayMs === undefined) act();
+    else this.#after(fault.delayMs, act);
+  }
+
+  #act(request: RecordedRequest, response: ServerResponse, fault: Fault): void {
+    if (fault.hang) return;
+    if (fault.reset) {
+      response.socket?.destroy();
+      return;
+    }
+    const answer = applyFault(this.#answer(request, fault), fault);
+    request.status = answer.status;
+    for (const [name, value] of Object.entries({ ...answer.headers, ...fault.headers })) {
+      if (value === undefined) response.removeHeader(name);
+      else response.setHeader(name, value);
+    }
+    response.statusCode = answer.status;
+    if (request.method === 'HEAD') response.end();
+    else this.#send(response, answer.body, fault);
+  }
+
+  #send(response: ServerResponse, body: Buffer, fault: Fault): void {
+    const limit = fault.cutAfterBytes ?? fault.stallAfterBytes;
+    if (fault.endless) {
+      response.removeHeader('content-length');
+      response.write(body);
+      pourZeros(response);
+    } else if (fault.drip !== undefined) {
+      this.#drip(response, body, fault.drip);
+    } else if (limit === undefined) {
+      response.end(body);
+    } else {
+      response.flushHeaders();
+      response.write(body.subarray(0, limit), () => {
+        if (fault.cutAfterBytes !== undefined) response.socket?.destroy();
+      });
+    }
+  }
+
+  #drip(response: ServerResponse, body: Buffer, drip: NonNullable<Fault['drip']>): void {
+    if (response.destroyed) return;
+    if (body.length === 0) {
+      response.end();
+      return;
+    }
+    response.write(body.subarray(0, drip.bytesPerWrite));
+    this.#after(drip.intervalMs, () => {
+      this.#drip(response, body.subarray(drip.bytesPerWrite), drip);
+    });
+  }
+
+  #after(delayMs: number, act: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      act();
+    }, delayMs);
+    this.#timers.add(timer);
+  }
+
+  #answer(request: RecordedRequest, fault: Fault): Answer {
+    const url = new URL(request.path, this.origin);
+    if (url.pathname === '/token') return this.#token();
+    if (this.#options.auth === 'token' && !this.#isAuthorized(request)) return this.#challenge(url);
+    const manifest = /^\/v2\/(.+)\/manifests\/([^/]+)$/.exec(url.pathname);
+    if (manifest !== null) return this.#manifest(manifest[1] ?? '', manifest[2] ?? '');
+    const blob = /^\/v2\/.+\/blobs\/([^/]+)$/.exec(url.pathname);
+    if (blob !== null) return this.#blob(blob[1] ?? '', fault.ignoreRange ? undefined : request);
+    return url.pathname === '/v2/' ? json(200, {}) : registryError(404, 'NAME_UNKNOWN');
+  }
+
+  #manifest(repository: string, name: string): Answer {
+    const stored = this.#manifests.get(`${repository}@${name}`);
+    if (stored === undefined) return registryError(404, 'MANIFEST_UNKNOWN');
+    const { bytes, mediaType } = stored;
+    return {
+      status: 200,
+      headers: {
+        'content-type': mediaType,
+        'content-length': String(bytes.length),
+        'docker-content-digest': digestOf(bytes),
+      },
+      body: bytes,
+    };
+  }
+
+  #blob(digest: string, request: RecordedRequest | undefined): Answer {
+    const bytes = this.#blobs.get(digest);
+    if (bytes === undefined) return registryError(404, 'BLOB_UNKNOWN');
+    const range = /^bytes=([0-9]+)-$/.exec(String(request?.headers.range ?? ''));
+    if (range === null) return octets(200, bytes, {});
+    const start = Number(range[1]);
+    if (start >= bytes.length) {
+      return octets(416, Buffer.alloc(0), { 'content-range': `bytes */${bytes.length}` });
+    }
+    const contentRange = `bytes ${start}-${bytes.length - 1}/${bytes.length}`;
+    return octets(206, bytes.subarray(start), { 'content-range': contentRange });
+  }
+
+  #token(): Answer {
+    const token = `token-${this.#tokens.size + 1}`;
+    this.#tokens.add(token);
+    return json(200, { token, expires_in: 300 });
+  }
+
+  /** Forgets all tokens, as if they had expired. */
+  expireTokens(): void {
+    this.#tokens.clear();
+  }
+
+  #isAuthorized(request: RecordedRequest): boolean {
+    const [scheme, token] = String(request.headers.authorization ?? '').split(' ');
+    return scheme === 'Bearer' && token !== undefined && this.#tokens.has(token);
+  }
+
+  #challenge(url: URL): Answer {
+    const repository = /^\/v2\/(.+)\/(?:manifests|blobs)\//.exec(url.pathname)?.[1] ?? '';
+    const answer = registryError(401, 'UNAUTHORIZED');
+    answer.headers['www-authenticate'] =
+      `Bearer realm="${this.origin}/token",service="test",scope="repository:${repository}:pull"`;
+    return answer;
+  }
+}
+
+function applyFault(answer: Answer, fault: Fault): Answer {
+  if (fault.redirect !== undefined) {
+    return { status: 307, headers: { location: fault.redirect }, body: Buffer.alloc(0) };
+  }
+  let { status, headers, body } = answer;
+  if (fault.status !== undefined || fault.body !== undefined) {
+    status = fault.status ?? status;
+    body = Buffer.from(fault.body ?? '');
+    headers = fault.status === undefined ? headers : {};
+    headers = { ...headers, 'content-length': String(body.length) };
+  }
+  if (fault.flipByteAt !== undefined) {
+    body = Buffer.from(body);
+    body[fault.flipByteAt] = ~(body[fault.flipByteAt] ?? 0);
+  }
+  if (fault.shortenTo !== undefined) {
+    body = body.subarray(0, fault.shortenTo);
+    headers = { ...headers, 'content-length': String(body.length) };
+  }
+  return { status, headers, body };
+}
+
+const ZEROS = Buffer.alloc(64 * 1024);
+
+function pourZeros(response: ServerResponse): void {
+  while (!response.destroyed) {
+    if (response.write(ZEROS)) continue;
+    response.once('drain', () => pourZeros(response));
+    return;
+  }
+}
+
+function octets(status: number, body: Buffer, headers: Record<string, string>): Answer {
+  return {
+    status,
+    headers: {
+      'content-type': 'application/octet-stream',
+      'content-length': String(body.length),
+      ...headers,
+    },
+    body,
+  };
+}
+
+function json(status: number, value: unknown): Answer {
+  const body = Buffer.from(JSON.stringify(value));
+  return {
+    status,
+    headers: { 'content-type': 'application/json', 'content-length': String(body.length) },
+    body,
+  };
+}
+
+function registryError(status: number, code: string): Answer {
+  return json(status, { errors: [{ code, message: `test registry: ${code}` }] });
+}
