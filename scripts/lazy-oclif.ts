@@ -1,0 +1,55 @@
+/**
+ * Makes oclif's own modules load lazily in the bundle. oclif requires all of itself at start: 40
+ * modules, a glob library, a template engine, a spinner, of which running a command needs a tenth.
+ * Each top-level `const x_1 = require("y")` becomes a function, and each use of `x_1` a call; esbuild
+ * evaluates a module once, so the meaning stays.
+ */
+import { readFileSync } from 'node:fs';
+import type { Plugin } from 'esbuild';
+
+const TOP_LEVEL_REQUIRE = /^(?:const|var) (\w+) = ((?:__import\w+\()?require\("([^"]+)"\)\)?);$/gm;
+
+/** Adds an `error` listener to `process.stdout`, and so makes that stream; `output.ts` needs none. */
+const STDOUT_LISTENER = /process\.stdout\.on\('error'[\s\S]*?\n\}\);\n/;
+
+/** What only plugins, updates and TypeScript development of oclif's own would load. */
+const UNUSED = [
+  'typescript',
+  'minimatch',
+  'tinyglobby',
+  'lilconfig',
+  'wsl-utils',
+  'get-package-type',
+];
+
+/** The esbuild plugin. */
+export const lazyOclif: Plugin = {
+  name: 'lazy-oclif',
+  setup(build) {
+    build.onLoad({ filter: /@oclif\/core\/lib\/.*\.js$/ }, ({ path }) => ({
+      contents: makeLazy(readFileSync(path, 'utf8')),
+      loader: 'js',
+    }));
+    build.onResolve({ filter: new RegExp(`^(${UNUSED.join('|')})$`) }, ({ path }) => ({
+      path,
+      namespace: 'unused',
+    }));
+    build.onLoad({ filter: /.*/, namespace: 'unused' }, () => ({ contents: '' }));
+  },
+};
+
+/** The source of one oclif module with lazy requires. */
+export function makeLazy(source: string): string {
+  const names: string[] = [];
+  const declared = source
+    .replace(STDOUT_LISTENER, '')
+    .replace(TOP_LEVEL_REQUIRE, (_, name: string, expression: string) => {
+      names.push(name);
+      return `const load_${name} = () => ${expression};`;
+    });
+  return names.reduce(
+    (text, name) =>
+      text.replace(new RegExp(`(?<![\\w."'])${name}(?![\\w"'])`, 'g'), `(load_${name}())`),
+    declared,
+  );
+}

@@ -1,0 +1,62 @@
+/** What all commands share: global flags, the engine, cancelling, and the exit status. */
+import { Command } from '@oclif/core/command';
+import type { Config } from '@oclif/core/config';
+import type { Engine } from '../core/operations/engine.ts';
+import { EXIT } from './exit-status.ts';
+import { globalFlags } from './global-flags.ts';
+import { Interrupt } from './interrupt.ts';
+import { printJson } from './output.ts';
+import { resolveSettings, type SettingsFlags } from './settings.ts';
+
+/** A command of dray. `run()` parses, calls one operation and prints; its result is the JSON. */
+export abstract class BaseCommand extends Command {
+  static override baseFlags = globalFlags;
+
+  /** Flags end at the first argument, and what follows it is not dray's. */
+  static stopsAtPositional = false;
+
+  /** Status to end with when `run()` returns. */
+  exitStatus: number = EXIT.success;
+
+  #interrupt: Interrupt | undefined;
+
+  /** Runs a command class on canonical arguments and resolves to its exit status. */
+  static async execute(
+    this: new (
+      argv: string[],
+      config: Config,
+    ) => BaseCommand,
+    argv: readonly string[],
+    config: Config,
+  ): Promise<number> {
+    const command = new this([...argv], config);
+    await command._run();
+    return command.exitStatus;
+  }
+
+  /** Aborts at SIGINT, SIGTERM or SIGHUP; these have their usual effect until this is first used. */
+  protected get signal(): AbortSignal {
+    this.#interrupt ??= new Interrupt();
+    return this.#interrupt.signal;
+  }
+
+  /** Opens the store that flags and environment name. */
+  protected async openEngine(flags: SettingsFlags): Promise<Engine> {
+    const { openEngine } = await import('../core/operations/engine.ts');
+    return openEngine(resolveSettings(flags, this.config.version));
+  }
+
+  /** Once cancelled, whatever failed did so because of that. */
+  protected override async catch(error: Error): Promise<never> {
+    const signal = this.#interrupt?.signal;
+    throw signal?.aborted ? signal.reason : error;
+  }
+
+  protected override async finally(): Promise<void> {
+    this.#interrupt?.[Symbol.dispose]();
+  }
+
+  protected override logJson(json: unknown): void {
+    printJson(json);
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * Every command and how to load it. Loaded one by one: a command's module, and what it imports, is
+ * evaluated only when that command runs. This file is the only one in `cli` that names commands.
+ */
+import type { Config } from '@oclif/core/config';
+import type { BaseCommand } from './base-command.ts';
+
+/** A command class: oclif's statics, a constructor, and `execute`. */
+export type CommandClass = typeof BaseCommand &
+  (new (
+    argv: string[],
+    config: Config,
+  ) => BaseCommand);
+
+type Loader = () => Promise<{ readonly default: unknown }>;
+
+/** oclif command id (words joined by a colon) → its module. */
+export const COMMAND_LOADERS: Readonly<Record<string, Loader>> = {
+  help: () => import('../commands/help.ts'),
+  version: () => import('../commands/version.ts'),
+};
+
+/** Loads the class of a command. `id` must be a key of `COMMAND_LOADERS`. */
+export async function loadCommand(id: string): Promise<CommandClass> {
+  const loader = COMMAND_LOADERS[id];
+  if (loader === undefined) throw new Error(`there is no command ${id}`);
+  const command = (await loader()).default as CommandClass;
+  command.id = id;
+  return command;
+}

@@ -1,0 +1,101 @@
+/** Turns whatever was thrown into an error for the user, and prints it. */
+import { EngineError, type ErrorCode, escapeControls } from '../core/errors.ts';
+import { printJson, writeStderr } from './output.ts';
+
+/** How an error is shown. */
+export interface ReportOptions {
+  /** As `{"error": …}` on standard output. */
+  readonly isJson: boolean;
+  /** With causes and stack. */
+  readonly isDebug: boolean;
+  /** Command the error belongs to, in words. */
+  readonly command?: string | undefined;
+}
+
+/** An error as `--json` prints it. */
+export interface ErrorJson {
+  readonly error: {
+    readonly code: ErrorCode | 'INTERNAL';
+    readonly message: string;
+    readonly hint: string | null;
+  };
+}
+
+/** Prints `error`: what the user can act on as a sentence and a hint, a bug with its stack. */
+export function reportError(error: unknown, options: ReportOptions): void {
+  if (options.isJson) printJson(errorJson(error, options));
+  else if (error instanceof EngineError) reportEngineError(error, options);
+  else reportBug(error);
+}
+
+function reportEngineError(error: EngineError, options: ReportOptions): void {
+  const hint = hintOf(error, options);
+  writeStderr(`dray: ${error.message}\n${hint === undefined ? '' : `  ${hint}\n`}`);
+  if (options.isDebug) writeStderr(causesOf(error));
+}
+
+/** The JSON form of `error`. */
+export function errorJson(error: unknown, options: ReportOptions): ErrorJson {
+  if (!(error instanceof EngineError)) {
+    return { error: { code: 'INTERNAL', message: messageOf(error), hint: null } };
+  }
+  return {
+    error: { code: error.code, message: error.message, hint: hintOf(error, options) ?? null },
+  };
+}
+
+/**
+ * oclif's own parse errors as `USAGE_INVALID`; anything else unchanged.
+ *
+ * oclif prefixes what a flag's parser throws and appends a line about `--help` to every message, so
+ * both are taken off again.
+ */
+export function asEngineError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const message = error.message
+    .replace(/\nSee more help with --help$/, '')
+    .replace(/^Parsing --(\S+) \n\t/, (_, name) => `--${name}: `);
+  if (error instanceof EngineError) {
+    if (message === error.message) return error;
+    return new EngineError(error.code, message, { ...hintField(error.hint), cause: error });
+  }
+  if (!('oclif' in error) && message === error.message) return error;
+  const sentence = message.replace(/\n\nNote: [\s\S]*$/, '').replace(/\s*\n\s*/g, ' ');
+  return new EngineError('USAGE_INVALID', sentence, { cause: error });
+}
+
+function hintField(hint: string | undefined) {
+  return hint === undefined ? {} : { hint };
+}
+
+function hintOf(error: EngineError, { command }: ReportOptions): string | undefined {
+  if (error.hint !== undefined) return escapeControls(error.hint);
+  if (error.code !== 'USAGE_INVALID' || command === undefined) return undefined;
+  return `Run "dray ${command} --help" for its arguments and flags.`;
+}
+
+function reportBug(error: unknown): void {
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  writeStderr(`dray: internal error (this is a bug in dray)\n${escapeLines(stack)}\n`);
+}
+
+function causesOf(error: Error): string {
+  const lines = [escapeLines(error.stack ?? '')];
+  for (let cause = error.cause; cause !== undefined; ) {
+    lines.push(`caused by: ${escapeLines(stackOf(cause))}`);
+    cause = cause instanceof Error ? cause.cause : undefined;
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function messageOf(error: unknown): string {
+  return escapeControls(error instanceof Error ? error.message : String(error));
+}
+
+function escapeLines(text: string): string {
+  return text.split('\n').map(escapeControls).join('\n');
+}

@@ -1,0 +1,27 @@
+/** Help texts, by oclif's formatter over the manifest. */
+import type { Config } from '@oclif/core/config';
+import { Help } from '@oclif/core/help';
+import { findCommand, isTopic, unknownCommand } from './command-lookup.ts';
+import { loadManifest } from './manifest.ts';
+import { printLine } from './output.ts';
+
+/**
+ * Prints help for the command or topic that `words` name, or for the whole program.
+ *
+ * @throws EngineError `USAGE_INVALID`
+ */
+export async function showHelp(config: Config, words: readonly string[]): Promise<void> {
+  const help = new DrayHelp(config, { hideAliasesFromRoot: true });
+  const manifest = await loadManifest();
+  const [first] = words;
+  const found = findCommand(words, manifest);
+  if (found !== undefined) return help.showHelp(found.command.id.split(':'));
+  if (first !== undefined && !isTopic(first, manifest)) throw unknownCommand(words, manifest);
+  await help.showHelp([...words]);
+}
+
+class DrayHelp extends Help {
+  protected override log(...lines: string[]): void {
+    for (const line of lines) printLine(line);
+  }
+}

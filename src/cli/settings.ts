@@ -1,0 +1,64 @@
+/** Where flags and environment become settings: the only reader of the environment. */
+import { resolve } from 'node:path';
+import type { EngineSettings } from '../core/operations/engine.ts';
+
+/** Values of the global flags that settings are made from. */
+export interface SettingsFlags {
+  readonly root?: string | undefined;
+  readonly 'insecure-registry'?: readonly string[] | undefined;
+  readonly 'rootfs-backend'?: string | undefined;
+}
+
+const DEFAULT_DATA_DIR = '/var/lib/dray';
+const DEFAULT_RUN_DIR = '/run/dray';
+
+/** `bin/run` renames what it hides from Node; see `callerEnvironment`. */
+const HIDDEN_PREFIX = 'DRAY_CALLER_';
+
+/** The engine's settings; a flag wins over its environment variable. */
+export function resolveSettings(flags: SettingsFlags, version: string): EngineSettings {
+  const env = process.env;
+  const backend = flags['rootfs-backend'];
+  return {
+    dataDir: resolve(flags.root ?? (env.DRAY_ROOT || DEFAULT_DATA_DIR)),
+    runDir: resolve(env.DRAY_RUN_DIR || DEFAULT_RUN_DIR),
+    insecureRegistries: [
+      ...(flags['insecure-registry'] ?? []),
+      ...(env.DRAY_INSECURE_REGISTRIES ?? '').split(/[\s,]+/).filter(Boolean),
+    ],
+    ...(isBackendName(backend) ? { rootfsBackend: backend } : {}),
+    ...(env.DRAY_RUNTIME ? { runcPath: resolve(env.DRAY_RUNTIME) } : {}),
+    version,
+  };
+}
+
+/** The environment as the caller of `bin/run` had it: what `run --env NAME` copies from. */
+export function callerEnvironment(): ReadonlyMap<string, string> {
+  const entries = Object.entries(process.env).flatMap(([name, value]): [string, string][] =>
+    value === undefined ? [] : [[name, value]],
+  );
+  const hidden = entries
+    .filter(([name]) => name.startsWith(HIDDEN_PREFIX))
+    .map(([name, value]): [string, string] => [name.slice(HIDDEN_PREFIX.length), value]);
+  return new Map([...entries.filter(([name]) => !name.startsWith(HIDDEN_PREFIX)), ...hidden]);
+}
+
+/** What a terminal may be sent. */
+export interface TerminalManners {
+  /** The user did not ask for plain text (NO_COLOR). */
+  readonly isColourWelcome: boolean;
+  /** Lines can be drawn again in place. */
+  readonly canMoveCursor: boolean;
+}
+
+/** What the environment says of the terminal; whether there is one is another question. */
+export function terminalManners(): TerminalManners {
+  const isDumb = process.env.TERM === 'dumb';
+  return { isColourWelcome: !isDumb && !process.env.NO_COLOR, canMoveCursor: !isDumb };
+}
+
+type BackendName = NonNullable<EngineSettings['rootfsBackend']>;
+
+function isBackendName(name: string | undefined): name is BackendName {
+  return name === 'erofs' || name === 'erofs-loop' || name === 'directory';
+}
