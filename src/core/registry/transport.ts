@@ -1,0 +1,192 @@
+/**
+ * Requests to one registry: redirects, tokens, warnings. `retry.ts` says what is sent again.
+ *
+ * A token goes to the registry's own origin (scheme, host and port) and nowhere else: a redirect to
+ * another host, be it a sub-domain, is followed without it. No cookies are kept or sent.
+ */
+import { EngineError, quote } from '../errors.ts';
+import type { OnProgress } from '../progress.ts';
+import { type Authorizer, createAuthorizer } from './auth.ts';
+import { redactUrl, refusalOf } from './endpoint.ts';
+import {
+  type Answer,
+  type Connections,
+  closeConnections,
+  exchange,
+  openConnections,
+} from './exchange.ts';
+import { headerOf, statusError } from './registry-error.ts';
+import { type Retrier, startRetrier, type TransportLimits } from './retry.ts';
+
+const MAX_REDIRECTS = 5;
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+const MOST_WARNINGS = 10;
+
+export interface TransportOptions {
+  readonly endpoint: URL;
+  readonly insecureRegistries: readonly string[];
+  readonly userAgent: string;
+  readonly limits: TransportLimits;
+  readonly onProgress: OnProgress | undefined;
+}
+
+/** One request below the endpoint. */
+export interface RegistryRequest {
+  readonly method: 'GET' | 'HEAD';
+  /** Path below the endpoint, encoded. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The scope of the token, such as `repository:library/x:pull`. */
+  readonly scope: string;
+  /** What it is for, as in "cannot …". */
+  readonly doing: string;
+  /** The statuses that are an answer; every other one is an error. */
+  readonly expects: readonly number[];
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Sends requests to one registry; owns its connections. */
+export class Transport implements Disposable {
+  readonly #options: TransportOptions;
+  readonly #connections: Connections = openConnections();
+  readonly #authorizer: Authorizer;
+  readonly #warned = new Set<string>();
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+    const { endpoint, insecureRegistries } = options;
+    const send = (url: URL): Promise<Answer> => this.#send('GET', url, { headers: {} });
+    this.#authorizer = createAuthorizer({ endpoint, insecureRegistries, send });
+  }
+
+  /** Host and port of the registry, for messages. */
+  get host(): string {
+    return this.#options.endpoint.host;
+  }
+
+  /** Counts the attempts of one request. */
+  startRetrier(): Retrier {
+    const { limits, onProgress } = this.#options;
+    return startRetrier(limits, this.host, onProgress);
+  }
+
+  /**
+   * Sends a request once, follows redirects, and answers one 401.
+   *
+   * The body of the answer must be read or closed by the caller.
+   *
+   * @throws EngineError for any status that is not expected; transient where another attempt may
+   * help.
+   */
+  async open(request: RegistryRequest): Promise<Answer> {
+    const first = this.#authorizer.current(request.scope);
+    const answer = await this.#follow(request, first);
+    if (!this.#isChallenge(answer)) return this.#accept(answer, request);
+    const challenge = headerOf(answer, 'www-authenticate') ?? '';
+    if (challenge === '') return this.#accept(answer, request);
+    await answer.body.discard();
+    const authorization = await this.#authorizer.answer(challenge, request.scope, {
+      rejected: first,
+      signal: request.signal,
+    });
+    const second = await this.#follow(request, authorization);
+    if (this.#isChallenge(second)) throw await this.#rejected(second, request);
+    return this.#accept(second, request);
+  }
+
+  /** Closes all connections. Idempotent. */
+  [Symbol.dispose](): void {
+    closeConnections(this.#connections);
+  }
+
+  #isChallenge({ status, url }: Answer): boolean {
+    return status === 401 && url.origin === this.#options.endpoint.origin;
+  }
+
+  async #accept(answer: Answer, { expects, doing }: RegistryRequest): Promise<Answer> {
+    if (expects.includes(answer.status)) return answer;
+    throw await statusError(answer, doing);
+  }
+
+  async #rejected(answer: Answer, request: RegistryRequest): Promise<EngineError> {
+    const error = await statusError(answer, request.doing);
+    return new EngineError(
+      'REGISTRY_UNAUTHORIZED',
+      `credentials rejected by ${this.host}: ${error.message}`,
+      error.hint === undefined ? {} : { hint: error.hint },
+    );
+  }
+
+  async #follow(request: RegistryRequest, authorization: string | undefined): Promise<Answer> {
+    const { endpoint, insecureRegistries } = this.#options;
+    const chain: string[] = [];
+    let url = new URL(request.path, endpoint);
+    for (;;) {
+      const isOwn = url.origin === endpoint.origin;
+      const headers = isOwn && authorization !== undefined ? { authorization } : {};
+      const answer = await this.#send(request.method, url, {
+        headers: { ...request.headers, ...headers },
+        signal: request.signal,
+      });
+      if (isOwn) this.#reportWarnings(answer);
+      if (!REDIRECTS.has(answer.status)) return answer;
+      await answer.body.discard();
+      chain.push(redactUrl(url));
+      const next = locationOf(answer, url);
+      const refusal =
+        next === undefined ? 'it has no usable location' : refusalOf(next, url, insecureRegistries);
+      if (next === undefined || refusal !== undefined) {
+        throw refusedRedirect(request.doing, [...chain, next && redactUrl(next)], refusal);
+      }
+      if (chain.length > MAX_REDIRECTS) {
+        throw refusedRedirect(request.doing, chain, `there are more than ${MAX_REDIRECTS}`);
+      }
+      url = next;
+    }
+  }
+
+  #send(
+    method: 'GET' | 'HEAD',
+    url: URL,
+    options: { headers: Readonly<Record<string, string>>; signal?: AbortSignal | undefined },
+  ): Promise<Answer> {
+    const headers = {
+      'user-agent': this.#options.userAgent,
+      'accept-encoding': 'identity',
+      ...options.headers,
+    };
+    const request = { method, url, headers, signal: options.signal };
+    return exchange(request, this.#connections, this.#options.limits);
+  }
+
+  /** `Warning: 299 - "text"` (distribution-spec, "Warnings"): each text once, and not too many. */
+  #reportWarnings(answer: Answer): void {
+    const header = headerOf(answer, 'warning');
+    if (header === undefined) return;
+    for (const match of header.matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)) {
+      const text = match[1] ?? '';
+      if (this.#warned.has(text) || this.#warned.size >= MOST_WARNINGS) continue;
+      this.#warned.add(text);
+      const message = `registry ${this.host} warns: ${quote(text)}`;
+      this.#options.onProgress?.({ type: 'warning', message });
+    }
+  }
+}
+
+function locationOf(answer: Answer, from: URL): URL | undefined {
+  const location = headerOf(answer, 'location');
+  if (location === undefined || !URL.canParse(location, from)) return undefined;
+  return new URL(location, from);
+}
+
+function refusedRedirect(
+  doing: string,
+  chain: readonly (string | undefined)[],
+  why: string | undefined,
+): EngineError {
+  const steps = chain.filter((step) => step !== undefined).map((step) => quote(step));
+  return new EngineError(
+    'REGISTRY_RESPONSE_INVALID',
+    `cannot ${doing}: a redirect is refused because ${why ?? 'it leads nowhere'} (${steps.join(' to ')})`,
+  );
+}
