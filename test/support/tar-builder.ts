@@ -187,7 +187,7 @@ function writeNumber(header: Buffer, value: number, [at, length]: [number, numbe
 
 function writeChecksum(header: Buffer, kind: 'unsigned' | 'signed' | 'wrong'): void {
   header.fill(' ', 148, 156);
-  const bytes = kind === 'signed' ? new Int8Array(header) : header;
-  const sum = bytes.reduce((total, byte) => total + byte, kind === 'wrong' ? 1 : 0);
+  let sum = kind === 'wrong' ? 1 : 0;
+  for (const byte of header) sum += kind === 'signed' && byte > 127 ? byte - 256 : byte;
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
 }
