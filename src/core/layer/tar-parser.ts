@@ -76,8 +76,9 @@ export class TarParser {
   /** Says that there are no more bytes. @throws EngineError `LAYER_INVALID` for a truncated tar. */
   end(): void {
     if (this.#state === 'ended') return;
+    // umoci ends a tar right after the last file's contents, without padding them to a block.
     const isBetweenEntries =
-      this.#state === 'header' && this.#blockBytes === 0 && this.#skipBytes === 0;
+      this.#state === 'header' && this.#blockBytes === 0 && this.#skipBytes < TAR_BLOCK;
     if (!isBetweenEntries || this.#hasMeta()) {
       throw invalidLayer(`the tar ends at byte ${this.#offset}, in the middle of an entry`);
     }
