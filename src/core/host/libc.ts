@@ -196,6 +196,9 @@ export function unmountCall(target: string, flags: number): void {
   }
 }
 
+/** `open` for a place in the tree only, not for content: no device acts, no fifo waits. */
+export const O_PATH = 0x20_0000;
+
 // struct open_how: flags, mode, resolve; 64 bits each.
 const OPEN_HOW_SIZE = 24;
 const RESOLVE_NO_MAGICLINKS = 0x02;
@@ -234,7 +237,8 @@ export function syncFilesystem(fd: number): void {
   }
 }
 
-const AT_FDCWD = -100;
+/** The working directory, where a call takes a directory's descriptor. */
+export const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 
 /** Makes a device node, fifo or socket; `mode` has its `S_IFMT` bits, and the umask cuts the rest. */
@@ -319,4 +323,11 @@ export function setTimes(path: Buffer, mtimeSeconds: number, mtimeNanoseconds: n
   if (utimensat()(AT_FDCWD, cString(path), times, AT_SYMLINK_NOFOLLOW) !== 0) {
     throwLastError('utimensat', `on ${quotePath(path)}`);
   }
+}
+
+const getpagesize = nativeFunction('getpagesize', { arguments: [], return: 'i32' });
+
+/** The size of a memory page, in bytes. */
+export function pageSize(): number {
+  return getpagesize()();
 }

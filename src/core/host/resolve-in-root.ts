@@ -19,10 +19,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { EngineError } from '../errors.ts';
-import { isErrno, openInRoot, quotePath, withSystemErrors } from './libc.ts';
-
-// The same on x86-64 and arm64; Node has no name for it.
-const O_PATH = 0x20_0000;
+import { isErrno, O_PATH, openInRoot, quotePath, withSystemErrors } from './libc.ts';
 
 /** The directory that paths are resolved in; open until it is disposed. */
 export interface RootHandle extends Disposable {
