@@ -127,3 +127,8 @@ export function ingestDir(dataDir: string): string {
 export function ingestStem(dataDir: string, digest: Digest): string {
   return join(dataDir, 'ingest', `${algorithmOf(digest)}-${hexOf(digest)}`);
 }
+
+/** Common beginning of the files of one tree that is being materialised. */
+export function rootfsIngestStem(dataDir: string, chainId: ChainId): string {
+  return join(dataDir, 'ingest', `rootfs-${algorithmOf(chainId)}-${hexOf(chainId)}`);
+}
