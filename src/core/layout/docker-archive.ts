@@ -1,0 +1,159 @@
+/**
+ * Reading what `docker save` writes: `manifest.json` names a config and its layers by file.
+ *
+ * Such an archive has no manifest in the registry's sense, so one is made here: the same archive
+ * always gives the same manifest, and so the same digests.
+ */
+import { createHash } from 'node:crypto';
+import * as v from 'valibot';
+import { EngineError, quote } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { type Digest, digestFromHash, digestOf } from '../oci/digest.ts';
+import { parseImageConfig } from '../oci/image-config.ts';
+import {
+  DOCKER_CONFIG,
+  DOCKER_LAYER,
+  DOCKER_LAYER_GZIP,
+  DOCKER_MANIFEST,
+} from '../oci/media-type.ts';
+import type { BlobSource } from './blob-source.ts';
+
+/** An image of a docker archive, as the manifest made for it and the files of its blobs. */
+export interface DockerArchiveImage {
+  readonly manifestBytes: Buffer;
+  readonly manifestDigest: Digest;
+  /** File in the archive, by the digest the manifest gives it. */
+  readonly files: ReadonlyMap<Digest, string>;
+  readonly repoTags: readonly string[];
+}
+
+const LONGEST_JSON_BYTES = 4 * 1024 * 1024;
+
+const manifestFile = v.array(
+  v.object({
+    Config: v.string(),
+    RepoTags: v.nullish(v.array(v.string())),
+    Layers: v.nullish(v.array(v.string())),
+  }),
+);
+type Entry = v.InferOutput<typeof manifestFile>[number];
+
+/**
+ * Finds an image in a docker archive: the one with `tag`, or the only one.
+ *
+ * @param tag a full reference such as `busybox:latest`, or only its tag.
+ * @throws EngineError `IMAGE_INVALID`, `IMAGE_NOT_FOUND`, `IMAGE_AMBIGUOUS`
+ */
+export async function readDockerArchive(
+  source: BlobSource,
+  tag: string | undefined,
+): Promise<DockerArchiveImage> {
+  const entry = selectEntry(readEntries(source), tag, source.label);
+  const configBytes = source.readSmall(entry.Config, LONGEST_JSON_BYTES);
+  if (configBytes === undefined) throw missing(source, entry.Config);
+  const config = parseImageConfig(configBytes, `${source.label}: ${entry.Config}`);
+  const files = new Map<Digest, string>();
+  const configDigest = digestOf(configBytes);
+  files.set(configDigest, entry.Config);
+  const layers: Descriptor[] = [];
+  for (const [position, file] of (entry.Layers ?? []).entries()) {
+    const layer = await describeLayer(source, file, config.rootfs.diff_ids[position]);
+    files.set(layer.digest, file);
+    layers.push(layer);
+  }
+  const manifestBytes = Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: DOCKER_MANIFEST,
+      config: { mediaType: DOCKER_CONFIG, digest: configDigest, size: configBytes.length },
+      layers,
+    }),
+  );
+  const manifestDigest = digestOf(manifestBytes);
+  return { manifestBytes, manifestDigest, files, repoTags: entry.RepoTags ?? [] };
+}
+
+function readEntries(source: BlobSource): Entry[] {
+  const bytes = source.readSmall('manifest.json', LONGEST_JSON_BYTES);
+  if (bytes === undefined) {
+    throw new EngineError(
+      'IMAGE_INVALID',
+      `${quote(source.label)} is not a docker archive: it has no "manifest.json"`,
+      { hint: 'If it is an OCI archive, write "oci-archive:" in front of it.' },
+    );
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw invalidManifest(source, cause);
+  }
+  const parsed = v.safeParse(manifestFile, value);
+  if (!parsed.success) throw invalidManifest(source, undefined);
+  return parsed.output;
+}
+
+function invalidManifest(source: BlobSource, cause: unknown): EngineError {
+  return new EngineError(
+    'IMAGE_INVALID',
+    `the "manifest.json" of ${quote(source.label)} is not a list of images with "Config" and "Layers"`,
+    cause === undefined ? {} : { cause },
+  );
+}
+
+function selectEntry(entries: readonly Entry[], tag: string | undefined, label: string): Entry {
+  const names = entries.flatMap((entry) => entry.RepoTags ?? []);
+  const [only, ...others] = entries;
+  const found =
+    tag === undefined
+      ? only
+      : entries.find((entry) => entry.RepoTags?.some((name) => isTag(name, tag)));
+  if (found === undefined) {
+    throw new EngineError(
+      'IMAGE_NOT_FOUND',
+      `the archive ${quote(label)} has no image ${quote(tag ?? '')}; it has ${names.map(quote).join(', ')}`,
+    );
+  }
+  if (tag === undefined && others.length > 0) {
+    throw new EngineError(
+      'IMAGE_AMBIGUOUS',
+      `the archive ${quote(label)} holds ${entries.length} images: ${names.map(quote).join(', ')}`,
+      { hint: 'Add the name of one of them after a colon.' },
+    );
+  }
+  return found;
+}
+
+function isTag(repoTag: string, tag: string): boolean {
+  return repoTag === tag || repoTag.endsWith(`/${tag}`) || repoTag.endsWith(`:${tag}`);
+}
+
+async function describeLayer(
+  source: BlobSource,
+  file: string,
+  diffId: string | undefined,
+): Promise<Descriptor> {
+  const size = source.sizeOf(file);
+  if (size === undefined) throw missing(source, file);
+  const hash = createHash('sha256');
+  let isGzip = false;
+  let isFirst = true;
+  for await (const chunk of source.open(file, 0)) {
+    if (isFirst) isGzip = chunk[0] === 0x1f && chunk[1] === 0x8b;
+    isFirst = false;
+    // A plain layer's digest is its diffID, and the fetch verifies it: hashing twice would be waste.
+    if (!isGzip && diffId !== undefined) {
+      return { mediaType: DOCKER_LAYER, digest: diffId as Digest, size };
+    }
+    hash.update(chunk);
+  }
+  return {
+    mediaType: isGzip ? DOCKER_LAYER_GZIP : DOCKER_LAYER,
+    digest: digestFromHash('sha256', hash.digest('hex')),
+    size,
+  };
+}
+
+function missing(source: BlobSource, file: string): EngineError {
+  return new EngineError('IMAGE_INVALID', `${quote(source.label)} has no file ${quote(file)}`);
+}

@@ -1,0 +1,34 @@
+/** The engine: settings resolved once, and the store they name. */
+import type { BackendName } from '../rootfs/backend.ts';
+import { ImageStore } from '../store/image-store.ts';
+
+/** All that the engine needs to know from outside. Paths are absolute. */
+export interface EngineSettings {
+  /** Where images and containers are kept. */
+  readonly dataDir: string;
+  /** Volatile state: runc's own. */
+  readonly runDir: string;
+  /** `host[:port]` of registries that may be spoken to over plain HTTP, besides loopback ones. */
+  readonly insecureRegistries: readonly string[];
+  /** Forces a root file system back-end instead of probing for one. */
+  readonly rootfsBackend?: BackendName;
+  /** Path of runc; looked up in the usual directories when absent. */
+  readonly runcPath?: string;
+  /** dray's version, sent to registries and reported. */
+  readonly version: string;
+}
+
+/** Settings and the open store. Holds no lock and no descriptor, so there is nothing to close. */
+export interface Engine {
+  readonly settings: EngineSettings;
+  readonly store: ImageStore;
+}
+
+/**
+ * Opens the store, making it when it is missing.
+ *
+ * @throws EngineError `STORE_UNUSABLE`, `STORE_VERSION_UNSUPPORTED`, `PERMISSION_DENIED`
+ */
+export function openEngine(settings: EngineSettings): Engine {
+  return { settings, store: ImageStore.open(settings.dataDir) };
+}

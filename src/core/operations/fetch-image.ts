@@ -1,0 +1,169 @@
+/** `fetch`: bring an image into the store, from wherever it comes. */
+
+import { EngineError, quote } from '../errors.ts';
+import type { DiffId, Digest, ImageId } from '../oci/digest.ts';
+import { chainIdOf } from '../oci/digest.ts';
+import { type ImageSource, parseImageSource } from '../oci/image-source.ts';
+import { hostPlatform, type Platform } from '../oci/platform.ts';
+import type { PullPolicy } from '../oci/pull-policy.ts';
+import { formatReference } from '../oci/reference.ts';
+import type { OnProgress, OperationOptions } from '../progress.ts';
+import { putSmallBlob } from '../store/blob-store.ts';
+import type { ImageRecord } from '../store/image-store.ts';
+import { Lease } from '../store/lease.ts';
+import { storeAssembled } from './assemble-image.ts';
+import type { Engine } from './engine.ts';
+import { fetchLayers } from './fetch-layers.ts';
+import { isImageComplete } from './image-state.ts';
+import { type ImageTransport, openTransport } from './image-transport.ts';
+import { type ResolvedImage, resolveManifest } from './resolve-manifest.ts';
+
+/** Options of `fetchImage`. */
+export interface FetchOptions extends OperationOptions {
+  readonly pullPolicy: PullPolicy;
+  readonly platform?: Platform;
+}
+
+/** An image that is in the store now. */
+export interface FetchedImage {
+  readonly imageId: ImageId;
+  readonly reference: string | undefined;
+  /** Whether this call changed the store. */
+  readonly changed: boolean;
+}
+
+/**
+ * Brings the image that `source` names into the store: a reference, or `oci:DIR[:TAG]`,
+ * `oci-archive:FILE`, `docker-archive:FILE`.
+ *
+ * Every byte is verified before it gets a digest's name; the reference is written last. Cancelled or
+ * killed, it leaves the store as it was, plus the bytes that arrived, from which the next attempt
+ * goes on. Several processes may fetch the same image: each blob is transferred once.
+ *
+ * @throws EngineError of almost every code but those of containers
+ */
+export async function fetchImage(
+  engine: Engine,
+  source: string,
+  options: FetchOptions,
+): Promise<FetchedImage> {
+  const parsed = parseImageSource(source);
+  const existing = findExisting(engine, parsed, options.platform);
+  if (existing !== undefined && options.pullPolicy !== 'update') return unchanged(existing);
+  if (options.pullPolicy === 'never') {
+    throw new EngineError('IMAGE_NOT_FOUND', `the image ${quote(source)} is not in the store`, {
+      hint: `Run "dray fetch ${source}" first, or use another pull policy.`,
+    });
+  }
+  await using transport = await openTransport(parsed, engine.settings, options);
+  options.onProgress?.({ type: 'resolving', reference: source, source: transport.source });
+  if (existing !== undefined && (await isUpToDate(parsed, existing, transport))) {
+    return unchanged(existing);
+  }
+  return transfer(engine, transport, { source, ...options });
+}
+
+function findExisting(
+  engine: Engine,
+  source: ImageSource,
+  platform: Platform | undefined,
+): ImageRecord | undefined {
+  if (source.kind !== 'registry') return undefined;
+  const name = formatReference(source.reference);
+  const record = engine.store.readReferences().find(({ reference }) => reference === name);
+  if (record === undefined || !isImageComplete(engine.settings.dataDir, record)) return undefined;
+  return platform === undefined || isPlatform(record, platform) ? record : undefined;
+}
+
+function isPlatform({ platform }: ImageRecord, wanted: Platform): boolean {
+  return (
+    platform?.os === wanted.os &&
+    platform.architecture === wanted.architecture &&
+    (wanted.variant === undefined || platform.variant === wanted.variant)
+  );
+}
+
+/** A digest never moves; a tag is asked for with one HEAD. */
+async function isUpToDate(
+  source: ImageSource,
+  existing: ImageRecord,
+  transport: ImageTransport,
+): Promise<boolean> {
+  if (source.kind === 'registry' && source.reference.digest !== undefined) return true;
+  const head = await transport.headDigest();
+  return head !== undefined && head === existing.resolvedDigest;
+}
+
+function unchanged(record: ImageRecord): FetchedImage {
+  return { imageId: record.imageId, reference: record.reference, changed: false };
+}
+
+async function transfer(
+  engine: Engine,
+  transport: ImageTransport,
+  options: FetchOptions & { readonly source: string },
+): Promise<FetchedImage> {
+  const { dataDir } = engine.settings;
+  const onProgress: OnProgress = options.onProgress ?? (() => {});
+  const image = await resolveManifest(transport, options.platform, onProgress);
+  const waiting = options.signal === undefined ? {} : { signal: options.signal };
+  using lease = Lease.open(dataDir);
+  await lease.hold(digestsOf(image), waiting);
+  const reference = transport.reference;
+  onProgress({ type: 'resolved', reference: reference ?? options.source, layers: distinct(image) });
+  const indexes = await fetchLayers(image, {
+    dataDir,
+    transport,
+    onProgress,
+    ...waiting,
+  });
+  options.signal?.throwIfAborted();
+  onProgress({ type: 'merging', reference: reference ?? options.source });
+  putSmallBlob(dataDir, image.configBytes);
+  putSmallBlob(dataDir, image.manifestBytes);
+  const stored = { ...image, imageId: image.manifest.config.digest };
+  storeAssembled(dataDir, stored, { known: indexes, onProgress });
+  await engine.store.putReference(recordOf(image, reference, options.platform), waiting);
+  return { imageId: stored.imageId, reference, changed: true };
+}
+
+function recordOf(
+  image: ResolvedImage,
+  reference: string | undefined,
+  asked: Platform | undefined,
+): ImageRecord {
+  const { os, architecture, variant } = image.config;
+  const fallback = asked?.variant ?? hostPlatform().variant;
+  return {
+    ...(reference === undefined ? {} : { reference }),
+    manifest: image.manifestDescriptor,
+    imageId: image.manifest.config.digest,
+    importedAt: new Date().toISOString(),
+    resolvedDigest: image.resolvedDigest,
+    platform: {
+      os,
+      architecture,
+      ...(variant === undefined
+        ? fallback === undefined
+          ? {}
+          : { variant: fallback }
+        : { variant }),
+    },
+  };
+}
+
+function digestsOf(image: ResolvedImage): (Digest | DiffId | ReturnType<typeof chainIdOf>)[] {
+  const diffIds = image.config.rootfs.diff_ids;
+  return [
+    image.manifestDescriptor.digest,
+    image.manifest.config.digest,
+    ...image.manifest.layers.map((layer) => layer.digest),
+    ...diffIds,
+    chainIdOf(diffIds),
+  ];
+}
+
+function distinct(image: ResolvedImage) {
+  const layers = new Map(image.manifest.layers.map((layer) => [layer.digest, layer.size]));
+  return [...layers].map(([digest, sizeBytes]) => ({ digest, sizeBytes }));
+}

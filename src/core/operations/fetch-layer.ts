@@ -1,0 +1,154 @@
+/** One layer from its source into the store, in one pass: transfer, verify, inflate, index, write. */
+import { createReadStream } from 'node:fs';
+import { EngineError, type ErrorCode } from '../errors.ts';
+import { fileDataSink } from '../layer/data-sink.ts';
+import { ingestLayer } from '../layer/ingest-layer.ts';
+import type { ImageLayer } from '../oci/image-config.ts';
+import type { LayerIndex } from '../oci/layer-index.ts';
+import { layerCompression } from '../oci/media-type.ts';
+import type { OnProgress } from '../progress.ts';
+import { hasBlob, openBlob, removeBlob } from '../store/blob-store.ts';
+import { hasLayer, LayerIngest } from '../store/ingest.ts';
+import type { ImageTransport } from './image-transport.ts';
+
+/** A layer of the image that is being fetched. */
+export interface WantedLayer extends ImageLayer {
+  /** How errors name it, such as `layer 2/4 sha256:…`. */
+  readonly label: string;
+}
+
+/** What fetching one layer needs besides the layer. */
+export interface LayerFetch {
+  readonly dataDir: string;
+  readonly transport: ImageTransport;
+  /** Whether the store has verified before that this blob inflates to this diffID. */
+  isVerifiedPair(layer: WantedLayer): boolean;
+  readonly onProgress: OnProgress;
+  readonly signal: AbortSignal;
+}
+
+const CONTENT_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'SIZE_MISMATCH',
+  'DIGEST_MISMATCH',
+  'LAYER_INVALID',
+  'LAYER_ENTRY_REJECTED',
+  'MEDIA_TYPE_UNSUPPORTED',
+]);
+
+/** A layer that is in the store now. `index` is there when it was made just now. */
+export interface FetchedLayer {
+  readonly layer: WantedLayer;
+  readonly index: LayerIndex | undefined;
+}
+
+/**
+ * Brings one layer into the store. Idempotent; when another process transfers the same blob, waits
+ * for it and uses what it stored. A failure leaves at most the bytes that arrived, in `ingest/`, and
+ * the next attempt goes on from there.
+ *
+ * @throws EngineError `SIZE_MISMATCH`, `DIGEST_MISMATCH`, `LAYER_INVALID`, `LAYER_ENTRY_REJECTED`,
+ *   `MEDIA_TYPE_UNSUPPORTED`, and those of the transport
+ */
+export async function fetchLayer(layer: WantedLayer, fetch: LayerFetch): Promise<FetchedLayer> {
+  const { digest } = layer.descriptor;
+  // Looked at before anything is transferred: an unknown media type must cost nothing.
+  layerCompression(layer.descriptor.mediaType, layer.label);
+  if (isComplete(layer, fetch)) return reuse(layer, fetch);
+  await using ingest = await LayerIngest.begin(fetch.dataDir, digest, {
+    signal: fetch.signal,
+    onWait: () => fetch.onProgress({ type: 'layer-waiting', digest }),
+  });
+  if (isComplete(layer, fetch)) return reuse(layer, fetch);
+  const isBlobHere = hasBlob(fetch.dataDir, digest);
+  const source = isBlobHere ? openBlob(fetch.dataDir, digest) : transferred(layer, fetch, ingest);
+  try {
+    const index = await storeLayer(layer, ingest, { ...fetch, source, isBlobHere });
+    fetch.onProgress({ type: 'layer-done', digest, reused: isBlobHere });
+    return { layer, index };
+  } catch (error) {
+    if (!isContentError(error)) throw error;
+    // These bytes will never be right, so no later attempt may go on from them.
+    const isFresh = !isBlobHere && ingest.keptBytes === 0;
+    if (isBlobHere) removeBlob(fetch.dataDir, digest);
+    ingest.discard();
+    if (isFresh) throw error;
+  }
+  return fetchLayer(layer, fetch);
+}
+
+/** The bytes themselves were wrong, not their transport. */
+function isContentError(error: unknown): boolean {
+  return error instanceof EngineError && CONTENT_ERRORS.has(error.code);
+}
+
+/** How `storeLayer` gets its bytes. */
+export interface LayerSource {
+  /** The whole blob, from its first byte. */
+  readonly source: AsyncIterable<Buffer>;
+  /** The bytes come from the store's own blob, so they are not written again. */
+  readonly isBlobHere: boolean;
+  readonly onProgress: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+/** Verifies a layer's bytes, indexes them and puts all its files into the store. */
+export async function storeLayer(
+  layer: WantedLayer,
+  ingest: LayerIngest,
+  { source, isBlobHere, onProgress, signal }: LayerSource,
+): Promise<LayerIndex> {
+  const { digest, size, mediaType } = layer.descriptor;
+  const index = await ingestLayer({
+    source,
+    compression: layerCompression(mediaType, layer.label),
+    expected: { digest, size, diffId: layer.diffId },
+    ...(isBlobHere ? {} : { blobFd: ingest.blobFd, blobFdOffset: ingest.keptBytes }),
+    dataSink: fileDataSink(ingest.dataFd),
+    label: layer.label,
+    onBytes: (transferredBytes) =>
+      onProgress({ type: 'layer-transfer', digest, transferredBytes, totalBytes: size }),
+    onWarning: (message) => onProgress({ type: 'warning', message }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  onProgress({ type: 'layer-indexing', digest });
+  await ingest.commit({ diffId: layer.diffId, index: index.encode(), keepBlob: !isBlobHere });
+  return index;
+}
+
+/**
+ * Both the blob and what was derived from it are here, and it was dray that saw the one become the
+ * other: a manifest's claim that a blob holds some diffID is never believed.
+ */
+function isComplete(layer: WantedLayer, fetch: LayerFetch): boolean {
+  return (
+    hasLayer(fetch.dataDir, layer.diffId) &&
+    hasBlob(fetch.dataDir, layer.descriptor.digest) &&
+    fetch.isVerifiedPair(layer)
+  );
+}
+
+function reuse(layer: WantedLayer, fetch: LayerFetch): FetchedLayer {
+  fetch.onProgress({ type: 'layer-done', digest: layer.descriptor.digest, reused: true });
+  return { layer, index: undefined };
+}
+
+/** The bytes that an earlier attempt kept, then the rest from the source. */
+async function* transferred(
+  layer: WantedLayer,
+  fetch: LayerFetch,
+  ingest: LayerIngest,
+): AsyncGenerator<Buffer> {
+  const { keptBytes, blobFd } = ingest;
+  if (keptBytes > 0) {
+    yield* createReadStream('', {
+      fd: blobFd,
+      start: 0,
+      end: keptBytes - 1,
+      highWaterMark: 1024 * 1024,
+      autoClose: false,
+    });
+  }
+  if (keptBytes < layer.descriptor.size) {
+    yield* fetch.transport.blob(layer.descriptor, keptBytes, fetch.signal);
+  }
+}

@@ -1,0 +1,96 @@
+/** Which image `run` runs: found in the store, or fetched first. */
+import { EngineError, hasErrno } from '../errors.ts';
+import { parseImageSource } from '../oci/image-source.ts';
+import type { Platform } from '../oci/platform.ts';
+import type { PullPolicy } from '../oci/pull-policy.ts';
+import { formatReference } from '../oci/reference.ts';
+import type { OperationOptions } from '../progress.ts';
+import type { ImageRecord } from '../store/image-store.ts';
+import type { ImageSummary } from '../store/image-summary.ts';
+import { readSummary } from '../store/image-summary.ts';
+import { resolveImage } from '../store/resolve.ts';
+import type { Engine } from './engine.ts';
+
+/** What decides which image is run. */
+export interface ImageRequest extends OperationOptions {
+  /** A reference, an image id or a prefix of one, or a source such as `oci:DIR`. */
+  readonly image: string;
+  readonly pullPolicy: PullPolicy;
+  readonly platform?: Platform;
+}
+
+/** An image that is in the store and can be run. */
+export interface RunnableImage {
+  readonly summary: ImageSummary;
+  readonly reference: string | undefined;
+}
+
+/**
+ * Finds the image in the store, with one look at `index.json` and one at the summary; fetches it
+ * when it is missing there and the pull policy allows it.
+ *
+ * @throws EngineError `IMAGE_NOT_FOUND`, `IMAGE_AMBIGUOUS`, and those of `fetchImage`
+ */
+export async function imageForRun(engine: Engine, request: ImageRequest): Promise<RunnableImage> {
+  if (request.pullPolicy !== 'update' || isImageId(request.image)) {
+    const stored = findStored(engine, request);
+    if (stored !== undefined) return stored;
+  }
+  // Loaded only now: a run whose image is here needs none of it.
+  const { fetchImage } = await import('./fetch-image.ts');
+  const fetched = await fetchImage(engine, request.image, request);
+  return {
+    summary: readSummary(engine.settings.dataDir, fetched.imageId),
+    reference: fetched.reference,
+  };
+}
+
+function findStored(engine: Engine, request: ImageRequest): RunnableImage | undefined {
+  const record = findRecord(engine.store.readReferences(), request);
+  if (record === undefined) return undefined;
+  if (request.platform !== undefined && !isForPlatform(record, request.platform)) return undefined;
+  try {
+    const summary = readSummary(engine.settings.dataDir, record.imageId);
+    return { summary, reference: record.reference };
+  } catch (error) {
+    // A lost or damaged summary is made again by the fetch, which transfers nothing that is here.
+    const isLost = hasErrno(error, 'ENOENT');
+    if (isLost || (error instanceof EngineError && error.code === 'STORE_CORRUPT'))
+      return undefined;
+    throw error;
+  }
+}
+
+function findRecord(
+  records: readonly ImageRecord[],
+  { image }: ImageRequest,
+): ImageRecord | undefined {
+  if (!isImageId(image)) {
+    const source = parseImageSource(image);
+    if (source.kind !== 'registry') return undefined;
+    const name = formatReference(source.reference);
+    const named = records.find(({ reference }) => reference === name);
+    if (named !== undefined) return named;
+  }
+  try {
+    return resolveImage(records, image)[0];
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'IMAGE_NOT_FOUND' && !isImageId(image)) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** `sha256-…` and `sha256:…` name an image of this store and nothing that could be fetched. */
+function isImageId(text: string): boolean {
+  return /^sha256[-:]/.test(text);
+}
+
+function isForPlatform({ platform }: ImageRecord, wanted: Platform): boolean {
+  return (
+    platform?.os === wanted.os &&
+    platform.architecture === wanted.architecture &&
+    (wanted.variant === undefined || platform.variant === wanted.variant)
+  );
+}

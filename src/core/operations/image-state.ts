@@ -1,0 +1,56 @@
+/** What the store holds of an image. */
+import { existsSync } from 'node:fs';
+import { EngineError, hasErrno } from '../errors.ts';
+import { hasBlob } from '../store/blob-store.ts';
+import type { ImageRecord } from '../store/image-store.ts';
+import { type ImageSummary, listSummaries, readSummary } from '../store/image-summary.ts';
+import { hasLayer } from '../store/ingest.ts';
+import { rootfsImagePath } from '../store/store-paths.ts';
+import type { WantedLayer } from './fetch-layer.ts';
+
+/**
+ * The summary of an image; undefined when it is missing or damaged, since it can be made again.
+ */
+export function findSummary(dataDir: string, record: ImageRecord): ImageSummary | undefined {
+  try {
+    return readSummary(dataDir, record.imageId);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return undefined;
+    if (error instanceof EngineError && error.code === 'STORE_CORRUPT') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Whether every file that the image needs has its name in the store. A name there means that its
+ * bytes were verified when they came; `image verify` reads them again.
+ */
+export function isImageComplete(dataDir: string, record: ImageRecord): boolean {
+  const summary = findSummary(dataDir, record);
+  return (
+    summary !== undefined &&
+    summary.manifest.digest === record.manifest.digest &&
+    hasBlob(dataDir, record.manifest.digest) &&
+    hasBlob(dataDir, record.imageId) &&
+    existsSync(rootfsImagePath(dataDir, summary.chainId)) &&
+    summary.layers.every(
+      (layer) => hasBlob(dataDir, layer.digest) && hasLayer(dataDir, layer.diffId),
+    )
+  );
+}
+
+/**
+ * A predicate that knows which blobs dray itself has seen inflate to which diffIDs: those of the
+ * images it has assembled. The summaries are read when the first question is asked.
+ */
+export function verifiedPairs(dataDir: string): (layer: WantedLayer) => boolean {
+  let pairs: Set<string> | undefined;
+  return ({ descriptor, diffId }) => {
+    pairs ??= new Set(
+      listSummaries(dataDir).flatMap((summary) =>
+        summary.layers.map((layer) => `${layer.digest} ${layer.diffId}`),
+      ),
+    );
+    return pairs.has(`${descriptor.digest} ${diffId}`);
+  };
+}

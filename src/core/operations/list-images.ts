@@ -1,0 +1,41 @@
+/** `image list`: what the store holds, without taking a lock. */
+import type { ImageId } from '../oci/digest.ts';
+import type { ImageRecord } from '../store/image-store.ts';
+import { lastUsedAt } from '../store/image-summary.ts';
+import type { Engine } from './engine.ts';
+import { findSummary } from './image-state.ts';
+
+/** One line of `image list`. */
+export interface ImageListing {
+  readonly imageId: ImageId;
+  /** Undefined for an image whose name has moved to another one. */
+  readonly reference: string | undefined;
+  /** Bytes of the image as its registry counts them: compressed layers, config and manifest. */
+  readonly sizeBytes: number;
+  readonly importedAt: Date;
+  readonly lastUsedAt: Date;
+  /** Its summary is missing or unreadable; `image verify` tells more. */
+  readonly isDamaged: boolean;
+}
+
+/** All images, oldest import first. A damaged image is listed as such and hides no other. */
+export function listImages(engine: Engine): ImageListing[] {
+  return engine.store
+    .readReferences()
+    .map((record) => listing(engine, record))
+    .sort((a, b) => a.importedAt.getTime() - b.importedAt.getTime());
+}
+
+function listing(engine: Engine, record: ImageRecord): ImageListing {
+  const { dataDir } = engine.settings;
+  const summary = findSummary(dataDir, record);
+  const importedAt = new Date(record.importedAt);
+  return {
+    imageId: record.imageId,
+    reference: record.reference,
+    sizeBytes: summary?.sizeBytes ?? record.manifest.size,
+    importedAt,
+    lastUsedAt: lastUsedAt(dataDir, record.imageId) ?? importedAt,
+    isDamaged: summary === undefined,
+  };
+}

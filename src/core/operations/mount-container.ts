@@ -1,0 +1,93 @@
+/** The root file system of a container: mounted in a mount namespace of this process alone. */
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { SystemCallError } from '../host/errno.ts';
+import { unsharePrivateMounts } from '../host/libc.ts';
+import { type BackendName, chooseBackend, mountRootfs } from '../rootfs/backend.ts';
+import type { ImageSummary } from '../store/image-summary.ts';
+import {
+  ingestDir,
+  layerDataPath,
+  rootfsDirectoryPath,
+  rootfsImagePath,
+} from '../store/store-paths.ts';
+import type { Engine } from './engine.ts';
+
+/** The directories of one container that its root file system is made of. */
+export interface ContainerDirectories {
+  readonly lowerMountPoint: string;
+  readonly upperDir: string;
+  readonly workDir: string;
+  readonly mountPoint: string;
+}
+
+/** Makes the directories that the mounts need below a container's own. */
+export function makeContainerDirectories(containerDir: string): ContainerDirectories {
+  const directories = {
+    lowerMountPoint: join(containerDir, 'lower'),
+    upperDir: join(containerDir, 'upper'),
+    workDir: join(containerDir, 'work'),
+    mountPoint: join(containerDir, 'rootfs'),
+  };
+  for (const directory of Object.values(directories)) mkdirSync(directory, { mode: 0o700 });
+  return directories;
+}
+
+/**
+ * Moves this process into a mount namespace of its own and mounts the image there, with a writable
+ * layer on top. No mount is ever visible outside, so none can outlive the process.
+ *
+ * @param volatile the writable layer is thrown away afterwards and need never reach the disk.
+ * @throws EngineError `ROOTFS_UNAVAILABLE`; `SystemCallError` with errno `ENOENT` when a file of the
+ *   image is gone
+ */
+export async function mountContainer(
+  engine: Engine,
+  summary: ImageSummary,
+  { directories, volatile }: { directories: ContainerDirectories; volatile: boolean },
+): Promise<void> {
+  const { dataDir, rootfsBackend } = engine.settings;
+  const files = {
+    imageFile: rootfsImagePath(dataDir, summary.chainId),
+    dataFiles: summary.devices.map((diffId) => layerDataPath(dataDir, diffId)),
+    directory: rootfsDirectoryPath(dataDir, summary.chainId),
+  };
+  const mount = (backend: BackendName): void =>
+    mountRootfs({ backend, files, ...directories, volatile });
+  unsharePrivateMounts();
+  if (rootfsBackend === undefined && tryMount(() => mount('erofs'))) return;
+  const backend = chooseBackend(dataDir, rootfsBackend).name;
+  if (backend === 'directory') await ensureDirectory(dataDir, summary);
+  mount(backend);
+}
+
+/**
+ * The kernel is asked by doing: a probe would cost every start more than the mount itself. A
+ * missing file is no answer about the kernel.
+ */
+function tryMount(mount: () => void): boolean {
+  try {
+    mount();
+    return true;
+  } catch (error) {
+    if (error instanceof SystemCallError && error.errno !== 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** Materialises the image once, under a name that nothing trusts until it is complete. */
+async function ensureDirectory(dataDir: string, summary: ImageSummary): Promise<void> {
+  const directory = rootfsDirectoryPath(dataDir, summary.chainId);
+  if (existsSync(directory)) return;
+  const { materialiseImage } = await import('./materialise-image.ts');
+  const unfinished = join(ingestDir(dataDir), `${summary.chainId.slice(-64)}-${process.pid}.dir`);
+  rmSync(unfinished, { recursive: true, force: true });
+  mkdirSync(unfinished, { mode: 0o700 });
+  await materialiseImage(dataDir, summary, unfinished);
+  try {
+    renameSync(unfinished, directory);
+  } catch (error) {
+    rmSync(unfinished, { recursive: true, force: true });
+    if (!existsSync(directory)) throw error;
+  }
+}

@@ -1,0 +1,98 @@
+/** From what a reference points to, through indexes, to the manifest and config of one platform. */
+import { EngineError, quote } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+import {
+  type ImageConfig,
+  type ImageLayer,
+  pairLayers,
+  parseImageConfig,
+} from '../oci/image-config.ts';
+import { type ImageManifest, parseManifestDocument } from '../oci/image-manifest.ts';
+import { formatPlatform, hostPlatform, type Platform, selectByPlatform } from '../oci/platform.ts';
+import type { OnProgress } from '../progress.ts';
+import type { ImageTransport, ManifestBytes } from './image-transport.ts';
+
+/** One image as its source describes it. Nothing of it is in the store yet. */
+export interface ResolvedImage {
+  /** What the reference points to at its source: an index perhaps. */
+  readonly resolvedDigest: Digest;
+  readonly manifestDescriptor: Descriptor;
+  readonly manifestBytes: Buffer;
+  readonly manifest: ImageManifest;
+  readonly configBytes: Buffer;
+  readonly config: ImageConfig;
+  /** The manifest's layers, each with the diffID that the config gives it; lowest first. */
+  readonly layers: readonly ImageLayer[];
+}
+
+// An index may name an index. Two levels are seen in the wild; a loop must end somewhere.
+const DEEPEST_INDEX = 4;
+const LONGEST_CONFIG_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Reads manifest and config of the image that `transport` points to.
+ *
+ * @param platform what the user asked for; without one, the host's, and an image that is not built
+ *   for it is accepted with a warning when its source offers nothing else.
+ * @throws EngineError `IMAGE_INVALID`, `PLATFORM_NOT_FOUND`, `MEDIA_TYPE_UNSUPPORTED`,
+ *   `SIZE_MISMATCH`, `DIGEST_MISMATCH`, and those of the transport
+ */
+export async function resolveManifest(
+  transport: ImageTransport,
+  platform: Platform | undefined,
+  onProgress: OnProgress,
+): Promise<ResolvedImage> {
+  const top = await transport.top();
+  const { document, manifest } = await descend(transport, top, platform ?? hostPlatform());
+  const where = `manifest ${document.digest}`;
+  const configBytes = await transport.smallBlob(manifest.config, LONGEST_CONFIG_BYTES);
+  const config = parseImageConfig(configBytes, `config ${manifest.config.digest}`);
+  const layers = pairLayers(manifest, config, where);
+  checkPlatform(config, platform, onProgress);
+  return {
+    resolvedDigest: top.digest,
+    manifestDescriptor: {
+      mediaType: manifest.mediaType,
+      digest: document.digest,
+      size: document.bytes.length,
+    },
+    manifestBytes: document.bytes,
+    manifest,
+    configBytes,
+    config,
+    layers,
+  };
+}
+
+async function descend(
+  transport: ImageTransport,
+  top: ManifestBytes,
+  wanted: Platform,
+): Promise<{ document: ManifestBytes; manifest: ImageManifest }> {
+  let document = top;
+  for (let depth = 0; depth <= DEEPEST_INDEX; depth += 1) {
+    const where = `manifest ${document.digest} from ${quote(transport.source)}`;
+    const parsed = parseManifestDocument(document.bytes, document.mediaType, where);
+    if (parsed.kind === 'manifest') return { document, manifest: parsed.manifest };
+    document = await transport.manifest(selectByPlatform(parsed.index.manifests, wanted));
+  }
+  throw new EngineError(
+    'IMAGE_INVALID',
+    `the index ${top.digest} leads to another index more than ${DEEPEST_INDEX} times`,
+  );
+}
+
+function checkPlatform(
+  config: ImageConfig,
+  asked: Platform | undefined,
+  onProgress: OnProgress,
+): void {
+  const wanted = asked ?? hostPlatform();
+  if (config.os === wanted.os && config.architecture === wanted.architecture) return;
+  const message = `the image is for ${quote(formatPlatform(config))}, not for ${formatPlatform(wanted)}`;
+  if (asked !== undefined || config.os !== 'linux') {
+    throw new EngineError('PLATFORM_NOT_FOUND', message);
+  }
+  onProgress({ type: 'warning', message });
+}

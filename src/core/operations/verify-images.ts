@@ -1,0 +1,178 @@
+/**
+ * `image verify`: read everything that an image is made of again, and make damaged derived files
+ * anew from the blobs. Nothing here uses the network.
+ */
+import { readFileSync } from 'node:fs';
+import { hasErrno } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { chainIdOf, type DiffId } from '../oci/digest.ts';
+import { DigestVerifier } from '../oci/digest-verifier.ts';
+import { type ImageLayer, pairLayers, parseImageConfig } from '../oci/image-config.ts';
+import { parseManifestDocument } from '../oci/image-manifest.ts';
+import type { LayerIndex } from '../oci/layer-index.ts';
+import type { OperationOptions } from '../progress.ts';
+import { hasBlob, readSmallBlob } from '../store/blob-store.ts';
+import type { ImageRecord } from '../store/image-store.ts';
+import { Lease } from '../store/lease.ts';
+import { resolveImage } from '../store/resolve.ts';
+import { writeStoreFile } from '../store/store-file.ts';
+import { rootfsImagePath } from '../store/store-paths.ts';
+import { assembleRootfs, type StoredImage, storeSummary } from './assemble-image.ts';
+import type { Engine } from './engine.ts';
+import { findSummary } from './image-state.ts';
+import { type ImageProblem, type NoteProblem, noteDamagedBlob } from './verify-blob.ts';
+import { verifyLayer } from './verify-layer.ts';
+
+/** What was found out about one image. */
+export interface ImageVerification {
+  readonly imageId: ImageRecord['imageId'];
+  readonly reference: string | undefined;
+  /** Empty when everything was right. */
+  readonly problems: readonly ImageProblem[];
+}
+
+const LONGEST_JSON_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Verifies images, all of them when `inputs` is empty. A damaged blob cannot be made again here: it
+ * is removed, so that the next fetch transfers it, and stays a problem.
+ *
+ * @throws EngineError `IMAGE_NOT_FOUND`, `IMAGE_AMBIGUOUS`; damage is in the result, not thrown
+ */
+export async function verifyImages(
+  engine: Engine,
+  inputs: readonly string[],
+  options: OperationOptions = {},
+): Promise<ImageVerification[]> {
+  const records = engine.store.readReferences();
+  const wanted =
+    inputs.length === 0 ? records : inputs.flatMap((input) => resolveImage(records, input));
+  const results: ImageVerification[] = [];
+  for (const record of new Set(wanted)) {
+    options.signal?.throwIfAborted();
+    const problems: ImageProblem[] = [];
+    const note: NoteProblem = (what, isRepaired) => problems.push({ what, isRepaired });
+    await verifyImage(engine, record, { note, options });
+    results.push({ imageId: record.imageId, reference: record.reference, problems });
+  }
+  return results;
+}
+
+interface VerifyRun {
+  readonly note: NoteProblem;
+  readonly options: OperationOptions;
+}
+
+async function verifyImage(engine: Engine, record: ImageRecord, run: VerifyRun): Promise<void> {
+  const { dataDir } = engine.settings;
+  const stored = verifyDocuments(dataDir, record, run.note);
+  if (stored === undefined) return;
+  using lease = Lease.open(dataDir);
+  await lease.hold(rootsOf(record, stored));
+  const indexes = new Map<DiffId, LayerIndex>();
+  for (const [position, layer] of stored.layers.entries()) {
+    const label = `layer ${position + 1}/${stored.layers.length} ${layer.descriptor.digest}`;
+    const index = await verifyLayer(dataDir, { ...layer, label }, run);
+    if (index !== undefined) indexes.set(layer.diffId, index);
+  }
+  if (stored.layers.every(({ diffId }) => indexes.has(diffId))) {
+    verifyDerived(dataDir, { record, stored, indexes, note: run.note });
+  }
+}
+
+function rootsOf(record: ImageRecord, { layers }: { layers: readonly ImageLayer[] }) {
+  const diffIds = layers.map(({ diffId }) => diffId);
+  const digests = layers.map(({ descriptor }) => descriptor.digest);
+  return [record.manifest.digest, record.imageId, ...digests, ...diffIds, chainIdOf(diffIds)];
+}
+
+type VerifiedDocuments = StoredImage & { readonly layers: readonly ImageLayer[] };
+
+/** Manifest and config; undefined when one of them is damaged, which is noted. */
+function verifyDocuments(
+  dataDir: string,
+  record: ImageRecord,
+  note: NoteProblem,
+): VerifiedDocuments | undefined {
+  const manifestBytes = verifyDocument(dataDir, record.manifest, note);
+  if (manifestBytes === undefined) return undefined;
+  const where = `manifest ${record.manifest.digest}`;
+  const document = parseManifestDocument(manifestBytes, record.manifest.mediaType, where);
+  if (document.kind !== 'manifest') {
+    note(`${where} is an index where the manifest of one image was expected`, false);
+    return undefined;
+  }
+  const { manifest } = document;
+  const configBytes = verifyDocument(dataDir, manifest.config, note);
+  if (configBytes === undefined) return undefined;
+  const config = parseImageConfig(configBytes, `config ${manifest.config.digest}`);
+  const layers = pairLayers(manifest, config, where);
+  return {
+    imageId: manifest.config.digest,
+    manifestDescriptor: record.manifest,
+    manifest,
+    config,
+    layers,
+  };
+}
+
+function verifyDocument(
+  dataDir: string,
+  descriptor: Descriptor,
+  note: NoteProblem,
+): Buffer | undefined {
+  if (!hasBlob(dataDir, descriptor.digest)) {
+    note(`blob ${descriptor.digest} is missing`, false);
+    return undefined;
+  }
+  try {
+    const bytes = readSmallBlob(dataDir, descriptor.digest, LONGEST_JSON_BYTES);
+    const verifier = new DigestVerifier(descriptor, `blob ${descriptor.digest}`);
+    verifier.update(bytes);
+    verifier.end();
+    return bytes;
+  } catch (error) {
+    noteDamagedBlob(dataDir, { descriptor, error, note });
+    return undefined;
+  }
+}
+
+interface DerivedFiles {
+  readonly record: ImageRecord;
+  readonly stored: VerifiedDocuments;
+  readonly indexes: ReadonlyMap<DiffId, LayerIndex>;
+  readonly note: NoteProblem;
+}
+
+/** The metadata image and the summary: both are deterministic, so they are made and compared. */
+function verifyDerived(dataDir: string, { record, stored, indexes, note }: DerivedFiles): void {
+  const diffIds = stored.layers.map(({ diffId }) => diffId);
+  const rootfs = assembleRootfs(
+    diffIds,
+    diffIds.flatMap((diffId) => indexes.get(diffId) ?? []),
+  );
+  const path = rootfsImagePath(dataDir, rootfs.chainId);
+  const found = readIfThere(path);
+  if (found === undefined || !found.equals(rootfs.image)) {
+    writeStoreFile(dataDir, path, rootfs.image, { mode: 0o400 });
+    note(`root file system ${rootfs.chainId} was ${describe(found)}`, true);
+  }
+  const before = findSummary(dataDir, record);
+  const after = storeSummary(dataDir, stored, rootfs);
+  if (JSON.stringify(before) !== JSON.stringify(after)) {
+    note(`summary of image ${stored.imageId} was ${describe(before)}`, true);
+  }
+}
+
+function describe(found: unknown): string {
+  return found === undefined ? 'missing or unreadable' : 'damaged';
+}
+
+function readIfThere(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
