@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { EngineError } from '../../../src/core/errors.ts';
 import { digestOf } from '../../../src/core/oci/digest.ts';
 import { DigestVerifier } from '../../../src/core/oci/digest-verifier.ts';
+import { engineError } from '../../support/engine-errors.ts';
 
 const BYTES = Buffer.from('the bytes of a blob');
 
@@ -10,15 +10,6 @@ function verify(chunks: readonly Buffer[], size = BYTES.length, digest = digestO
   const verifier = new DigestVerifier({ digest, size }, 'layer 1/2');
   for (const chunk of chunks) verifier.update(chunk);
   verifier.end();
-}
-
-function engineError(code: string, message: RegExp): (error: unknown) => true {
-  return (error) => {
-    assert.ok(error instanceof EngineError);
-    assert.equal(error.code, code);
-    assert.match(error.message, message);
-    return true;
-  };
 }
 
 describe('DigestVerifier', () => {
