@@ -3,9 +3,7 @@
  * name a thing of the image (user, group, working directory) are looked up later, in the image.
  */
 import type { Platform } from '../oci/platform.ts';
-
-/** When an image is looked up at its registry although the store may hold it. */
-export type PullPolicy = 'new' | 'update' | 'never';
+import type { PullPolicy } from '../oci/pull-policy.ts';
 
 /** All that `dray run` can be told. */
 export interface RunOptions {

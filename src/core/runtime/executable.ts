@@ -1,0 +1,98 @@
+/**
+ * Whether the program of a container can be run, decided from the root file system before the
+ * runtime is started. This is what tells exit status 126 from 127; no error text is matched.
+ */
+import { EngineError, quote } from '../errors.ts';
+import { statInRoot } from '../host/resolve-in-root.ts';
+import { isWithin, resolveRootPath } from './root-path.ts';
+import type { ResolvedUser } from './user.ts';
+import type { MountedRoot } from './working-directory.ts';
+
+/** What is known of a program. */
+export type Executable =
+  /** `path` is where it lies; on a mount nothing can be said and the runtime decides. */
+  | { readonly kind: 'found'; readonly path: string; readonly isDecided: boolean }
+  | { readonly kind: 'not-found'; readonly reason: string }
+  | { readonly kind: 'not-executable'; readonly reason: string };
+
+/** Where and for whom a program is looked up. */
+export interface ExecutableSearch {
+  readonly root: MountedRoot;
+  /** `PATH` of the container. */
+  readonly searchPath: string;
+  /** Working directory, absolute and without links. */
+  readonly directory: string;
+  /** Where something will be mounted, absolute and without links. */
+  readonly mountDestinations: readonly string[];
+  readonly user: ResolvedUser;
+}
+
+/**
+ * Looks a program up as the runtime does: a name with a slash is a path, any other name is searched
+ * in `PATH`, where what cannot be run is passed over.
+ */
+export function findExecutable(program: string, search: ExecutableSearch): Executable {
+  if (program.includes('/')) {
+    return examine(program, search);
+  }
+  for (const directory of search.searchPath.split(':')) {
+    const candidate = examine(`${directory === '' ? '.' : directory}/${program}`, search);
+    if (candidate.kind === 'found') {
+      return candidate;
+    }
+  }
+  const reason = `there is no program ${quote(program)} in its PATH (${quote(search.searchPath)})`;
+  return { kind: 'not-found', reason };
+}
+
+/**
+ * The same, as an error.
+ *
+ * @throws EngineError `COMMAND_NOT_FOUND`, `COMMAND_NOT_EXECUTABLE`
+ */
+export function assertExecutable(program: string, search: ExecutableSearch): void {
+  const executable = findExecutable(program, search);
+  if (executable.kind !== 'found') {
+    throw new EngineError(
+      executable.kind === 'not-found' ? 'COMMAND_NOT_FOUND' : 'COMMAND_NOT_EXECUTABLE',
+      `The container cannot run ${quote(program)}: ${executable.reason}.`,
+    );
+  }
+}
+
+function examine(path: string, search: ExecutableSearch): Executable {
+  const absolute = path.startsWith('/') ? path : `${search.directory}/${path}`;
+  const resolved = resolveRootPath(search.root.path, absolute);
+  const onMount = search.mountDestinations.some((mount) => isWithin(resolved, mount));
+  if (onMount) {
+    return { kind: 'found', path: resolved, isDecided: false };
+  }
+  const stats = statInRoot(search.root.handle, resolved, { followLast: true });
+  if (stats === undefined) {
+    return { kind: 'not-found', reason: `the image has no file ${quote(path)}` };
+  }
+  if (!stats.isFile()) {
+    const found = stats.isDirectory() ? 'a directory' : 'not a regular file';
+    return { kind: 'not-executable', reason: `${quote(path)} is ${found}` };
+  }
+  if (!mayExecute(stats, search.user)) {
+    const reason = `user ${search.user.uid} has no permission to execute ${quote(path)}`;
+    return { kind: 'not-executable', reason };
+  }
+  return { kind: 'found', path: resolved, isDecided: true };
+}
+
+/** The kernel's rule: root needs any execute bit; others the one of the first class they are in. */
+function mayExecute(
+  file: { readonly mode: number; readonly uid: number; readonly gid: number },
+  user: ResolvedUser,
+): boolean {
+  if (user.uid === 0) {
+    return (file.mode & 0o111) !== 0;
+  }
+  if (user.uid === file.uid) {
+    return (file.mode & 0o100) !== 0;
+  }
+  const isMember = user.gid === file.gid || user.additionalGids.includes(file.gid);
+  return (file.mode & (isMember ? 0o010 : 0o001)) !== 0;
+}
