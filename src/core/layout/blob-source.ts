@@ -5,6 +5,7 @@
 import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError, hasErrno, quote } from '../errors.ts';
+import { readRange } from '../host/read-range.ts';
 import { openTarMembers } from './tar-members.ts';
 
 const READ_BYTES = 1024 * 1024;
@@ -80,20 +81,11 @@ export function archiveSource(path: string): BlobSource {
     open: (name, offset) => {
       const member = members.find(name);
       if (member === undefined) throw missing(path, name);
-      if (offset >= member.sizeBytes) return noBytes();
-      return createReadStream('', {
-        fd: members.fd,
-        start: member.offset + offset,
-        end: member.offset + member.sizeBytes - 1,
-        highWaterMark: READ_BYTES,
-        autoClose: false,
-      });
+      return readRange(members.fd, member.offset + offset, member.offset + member.sizeBytes);
     },
     [Symbol.dispose]: () => members[Symbol.dispose](),
   };
 }
-
-async function* noBytes(): AsyncGenerator<Buffer> {}
 
 interface ReadRequest {
   readonly offset: number;

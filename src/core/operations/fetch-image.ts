@@ -60,7 +60,8 @@ export async function fetchImage(
   if (existing !== undefined && (await isUpToDate(parsed, existing, transport))) {
     return unchanged(existing);
   }
-  return transfer(engine, transport, { source, ...options });
+  // Awaited here: the transport must stay open until the transfer has ended.
+  return await transfer(engine, transport, { source, ...options });
 }
 
 function findExisting(

@@ -1,6 +1,6 @@
 /** One layer from its source into the store, in one pass: transfer, verify, inflate, index, write. */
-import { createReadStream } from 'node:fs';
 import { EngineError, type ErrorCode } from '../errors.ts';
+import { readRange } from '../host/read-range.ts';
 import { fileDataSink } from '../layer/data-sink.ts';
 import { ingestLayer } from '../layer/ingest-layer.ts';
 import type { ImageLayer } from '../oci/image-config.ts';
@@ -139,15 +139,7 @@ async function* transferred(
   ingest: LayerIngest,
 ): AsyncGenerator<Buffer> {
   const { keptBytes, blobFd } = ingest;
-  if (keptBytes > 0) {
-    yield* createReadStream('', {
-      fd: blobFd,
-      start: 0,
-      end: keptBytes - 1,
-      highWaterMark: 1024 * 1024,
-      autoClose: false,
-    });
-  }
+  yield* readRange(blobFd, 0, keptBytes);
   if (keptBytes < layer.descriptor.size) {
     yield* fetch.transport.blob(layer.descriptor, keptBytes, fetch.signal);
   }

@@ -2,7 +2,6 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { SystemCallError } from '../host/errno.ts';
-import { unsharePrivateMounts } from '../host/libc.ts';
 import { type BackendName, chooseBackend, mountRootfs } from '../rootfs/backend.ts';
 import type { ImageSummary } from '../store/image-summary.ts';
 import {
@@ -34,8 +33,8 @@ export function makeContainerDirectories(containerDir: string): ContainerDirecto
 }
 
 /**
- * Moves this process into a mount namespace of its own and mounts the image there, with a writable
- * layer on top. No mount is ever visible outside, so none can outlive the process.
+ * Mounts the image with a writable layer on top. The process must be in a mount namespace of its
+ * own: then no mount is ever visible outside, and none can outlive the process.
  *
  * @param volatile the writable layer is thrown away afterwards and need never reach the disk.
  * @throws EngineError `ROOTFS_UNAVAILABLE`; `SystemCallError` with errno `ENOENT` when a file of the
@@ -54,12 +53,13 @@ export async function mountContainer(
   };
   const mount = (backend: BackendName): void =>
     mountRootfs({ backend, files, ...directories, volatile });
-  unsharePrivateMounts();
-  if (rootfsBackend === undefined && tryMount(() => mount('erofs'))) return;
+  if (rootfsBackend === undefined && OPTIMISTIC.some((name) => tryMount(() => mount(name)))) return;
   const backend = chooseBackend(dataDir, rootfsBackend).name;
   if (backend === 'directory') await ensureDirectory(dataDir, summary);
   mount(backend);
 }
+
+const OPTIMISTIC: readonly BackendName[] = ['erofs', 'erofs-loop'];
 
 /**
  * The kernel is asked by doing: a probe would cost every start more than the mount itself. A

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { EngineError, type ErrorCode } from '../../../src/core/errors.ts';
+import { fetchImage } from '../../../src/core/operations/fetch-image.ts';
+import { listImages } from '../../../src/core/operations/list-images.ts';
+import { buildImage } from '../../support/image-builder.ts';
+import { tarDirectory, writeDockerArchive, writeLayout } from '../../support/layout-writer.ts';
+import { tarOf } from '../../support/tar-builder.ts';
+import { tempEngine } from '../../support/temp-engine.ts';
+
+const tree = tarOf([{ name: 'hello', content: 'hello\n' }]);
+const other = tarOf([{ name: 'other', content: 'other\n' }]);
+const image = buildImage({ layers: [tree] });
+const second = buildImage({ layers: [tree, other], compression: 'zstd' });
+const plain = buildImage({ layers: [tree, other], compression: 'none', mediaTypes: 'docker' });
+const update = { pullPolicy: 'update' } as const;
+
+async function fails(work: Promise<unknown>, code: ErrorCode, message: RegExp): Promise<void> {
+  await assert.rejects(work, (error) => {
+    assert.ok(error instanceof EngineError, String(error));
+    assert.equal(error.code, code, error.message);
+    assert.match(error.message, message);
+    return true;
+  });
+}
+
+describe('fetch from files', () => {
+  const references = [
+    {
+      name: 'the only image, without a tag',
+      tag: '',
+      refName: undefined,
+      is: 'localhost/lay-out:latest',
+    },
+    { name: 'a bare tag', tag: ':v1', refName: 'v1', is: 'localhost/lay-out:v1' },
+    { name: 'a full name', tag: ':app:v2', refName: 'app:v2', is: 'docker.io/library/app:v2' },
+    { name: 'the tag of a full name', tag: ':v2', refName: 'reg.lan/app:v2', is: 'reg.lan/app:v2' },
+    { name: 'an annotation that is no reference', tag: '', refName: '../../x', is: undefined },
+  ];
+  for (const { name, tag, refName, is } of references) {
+    it(`reads a layout and names the image: ${name}`, async () => {
+      using temp = tempEngine();
+      const entry = refName === undefined ? { image } : { image, refName };
+      const layout = writeLayout(join(temp.directory, 'Lay_Out'), [entry]);
+      const fetched = await fetchImage(temp.engine, `oci:${layout}${tag}`, update);
+      assert.equal(fetched.imageId, image.imageId);
+      assert.equal(fetched.reference, is);
+      assert.equal(listImages(temp.engine)[0]?.reference, is);
+    });
+  }
+
+  it('reads an OCI archive as it reads the layout in it', async () => {
+    using temp = tempEngine();
+    const layout = writeLayout(join(temp.directory, 'layout'), [{ image: second, refName: 'v1' }]);
+    const archive = tarDirectory(layout, join(temp.directory, 'app.tar'));
+    const fetched = await fetchImage(temp.engine, `oci-archive:${archive}`, update);
+    assert.equal(fetched.imageId, second.imageId);
+    assert.equal(fetched.reference, 'localhost/app:v1');
+  });
+
+  for (const [name, built] of [
+    ['plain', plain],
+    ['gzip', image],
+  ] as const) {
+    it(`reads a docker archive with ${name} layers`, async () => {
+      using temp = tempEngine();
+      const archive = writeDockerArchive(join(temp.directory, 'saved'), [
+        { image: built, repoTags: ['app:v3'] },
+      ]);
+      const fetched = await fetchImage(temp.engine, `docker-archive:${archive}`, update);
+      assert.equal(fetched.imageId, built.imageId);
+      assert.equal(fetched.reference, 'docker.io/library/app:v3');
+      const again = await fetchImage(temp.engine, `docker-archive:${archive}`, update);
+      assert.equal(again.imageId, built.imageId);
+      assert.equal(listImages(temp.engine).length, 1);
+    });
+  }
+
+  it('picks one of several images of an archive by its name', async () => {
+    using temp = tempEngine();
+    const archive = writeDockerArchive(join(temp.directory, 'saved'), [
+      { image: plain, repoTags: ['a:1'] },
+      { image: buildImage({ layers: [other], compression: 'none' }), repoTags: ['b:1', 'b:2'] },
+    ]);
+    const fetched = await fetchImage(temp.engine, `docker-archive:${archive}:b:2`, update);
+    assert.equal(fetched.reference, 'docker.io/library/b:2');
+    await fails(
+      fetchImage(temp.engine, `docker-archive:${archive}`, update),
+      'IMAGE_AMBIGUOUS',
+      /holds 2 images: "a:1", "b:1", "b:2"/,
+    );
+    await fails(
+      fetchImage(temp.engine, `docker-archive:${archive}:c:1`, update),
+      'IMAGE_NOT_FOUND',
+      /no image "c:1"/,
+    );
+  });
+});
+
+describe('fetch from files that are not right', () => {
+  const rows: {
+    name: string;
+    code: ErrorCode;
+    message: RegExp;
+    prepare: (directory: string) => string;
+  }[] = [
+    {
+      name: 'a layout that is not there',
+      code: 'IMAGE_INVALID',
+      message: /is not an OCI image layout/,
+      prepare: (directory) => `oci:${join(directory, 'nothing')}`,
+    },
+    {
+      name: 'an archive that is not there',
+      code: 'IMAGE_NOT_FOUND',
+      message: /there is no archive/,
+      prepare: (directory) => `oci-archive:${join(directory, 'nothing.tar')}`,
+    },
+    {
+      name: 'a directory as an archive',
+      code: 'IMAGE_INVALID',
+      message: /is not a file/,
+      prepare: (directory) => `docker-archive:${directory}`,
+    },
+    {
+      name: 'an archive that is compressed',
+      code: 'IMAGE_INVALID',
+      message: /is compressed with gzip/,
+      prepare: (directory) => {
+        const layout = writeLayout(join(directory, 'layout'), [{ image }]);
+        const file = tarDirectory(layout, join(directory, 'app.tar'));
+        writeFileSync(file, gzipSync(readFileSync(file)));
+        return `oci-archive:${file}`;
+      },
+    },
+    {
+      name: 'an archive that is cut short',
+      code: 'IMAGE_INVALID',
+      message: /cut short inside its member/,
+      prepare: (directory) => {
+        const saved = writeDockerArchive(join(directory, 'saved'), [
+          { image: plain, repoTags: ['a:1'] },
+        ]);
+        truncateSync(saved, 1024);
+        return `docker-archive:${saved}`;
+      },
+    },
+    {
+      name: 'a text file as an archive',
+      code: 'IMAGE_INVALID',
+      message: /no valid tar header at byte 0/,
+      prepare: (directory) => {
+        writeFileSync(join(directory, 'x.tar'), 'this is no tar\n'.repeat(100));
+        return `oci-archive:${join(directory, 'x.tar')}`;
+      },
+    },
+    {
+      name: 'a layout whose layer has other bytes',
+      code: 'DIGEST_MISMATCH',
+      message: /layer 1\/1 sha256:/,
+      prepare: (directory) => {
+        const layout = writeLayout(join(directory, 'layout'), [{ image }]);
+        const layer = image.layers[0];
+        assert.ok(layer);
+        const wrong = Buffer.from(layer.bytes);
+        wrong.writeUInt8(wrong.readUInt8(wrong.length - 1) ^ 1, wrong.length - 1);
+        writeFileSync(join(layout, 'blobs/sha256', layer.descriptor.digest.slice(7)), wrong);
+        return `oci:${layout}`;
+      },
+    },
+    {
+      name: 'a layout without a tag of that name',
+      code: 'IMAGE_NOT_FOUND',
+      message: /no image tagged "v9"; it has "v1"/,
+      prepare: (directory) =>
+        `oci:${writeLayout(join(directory, 'layout'), [{ image, refName: 'v1' }])}:v9`,
+    },
+  ];
+  for (const { name, code, message, prepare } of rows) {
+    it(`refuses ${name} and leaves the store as it was`, async () => {
+      using temp = tempEngine();
+      const inputs = join(temp.directory, 'inputs');
+      mkdirSync(inputs);
+      const before = temp.files();
+      await fails(fetchImage(temp.engine, prepare(inputs), update), code, message);
+      assert.deepEqual(temp.files(), before);
+    });
+  }
+});
