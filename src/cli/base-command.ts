@@ -4,21 +4,24 @@ import type { Config } from '@oclif/core/config';
 import type { Engine } from '../core/operations/engine.ts';
 import { EXIT } from './exit-status.ts';
 import { globalFlags } from './global-flags.ts';
-import { Interrupt } from './interrupt.ts';
 import { printJson } from './output.ts';
+import { ProcessSignals } from './process-signals.ts';
 import { resolveSettings, type SettingsFlags } from './settings.ts';
 
 /** A command of dray. `run()` parses, calls one operation and prints; its result is the JSON. */
 export abstract class BaseCommand extends Command {
   static override baseFlags = globalFlags;
 
-  /** Flags end at the first argument, and what follows it is not dray's. */
+  /**
+   * Flags end at the first argument, and what follows it belongs to a container: nothing of it is
+   * read here, and every signal is passed on.
+   */
   static stopsAtPositional = false;
 
   /** Status to end with when `run()` returns. */
   exitStatus: number = EXIT.success;
 
-  #interrupt: Interrupt | undefined;
+  #signals: ProcessSignals | undefined;
 
   /** Runs a command class on canonical arguments and resolves to its exit status. */
   static async execute(
@@ -34,10 +37,16 @@ export abstract class BaseCommand extends Command {
     return command.exitStatus;
   }
 
-  /** Aborts at SIGINT, SIGTERM or SIGHUP; these have their usual effect until this is first used. */
+  /** Signals of this process; they have their usual effect until this is first asked for. */
+  protected get signals(): ProcessSignals {
+    const { stopsAtPositional } = this.ctor as typeof BaseCommand;
+    this.#signals ??= new ProcessSignals({ isPassedOn: stopsAtPositional });
+    return this.#signals;
+  }
+
+  /** Aborted when the user cancels. */
   protected get signal(): AbortSignal {
-    this.#interrupt ??= new Interrupt();
-    return this.#interrupt.signal;
+    return this.signals.signal;
   }
 
   /** Opens the store that flags and environment name. */
@@ -48,12 +57,12 @@ export abstract class BaseCommand extends Command {
 
   /** Once cancelled, whatever failed did so because of that. */
   protected override async catch(error: Error): Promise<never> {
-    const signal = this.#interrupt?.signal;
+    const signal = this.#signals?.signal;
     throw signal?.aborted ? signal.reason : error;
   }
 
   protected override async finally(): Promise<void> {
-    this.#interrupt?.[Symbol.dispose]();
+    this.#signals?.[Symbol.dispose]();
   }
 
   protected override logJson(json: unknown): void {

@@ -4,7 +4,7 @@
  */
 import type { Command } from '@oclif/core/command';
 import { Config } from '@oclif/core/config';
-import type { Manifest, PJSON } from '@oclif/core/interfaces';
+import type { Manifest, PJSON, Topic } from '@oclif/core/interfaces';
 import { loadCommand } from './command-table.ts';
 
 /** What a command and the help need to know of the program. */
@@ -13,7 +13,7 @@ export class CliConfig extends Config {
 
   constructor(manifest: Manifest) {
     super({ root: '/' });
-    const oclif = { bin: 'dray', topicSeparator: ' ' as const, topics: TOPICS };
+    const oclif = { bin: 'dray', topicSeparator: ' ', topics: TOPICS, description: DESCRIPTION };
     this.pjson = { name: 'dray', version: manifest.version, oclif } as unknown as PJSON;
     this.bin = 'dray';
     this.name = 'dray';
@@ -34,7 +34,7 @@ export class CliConfig extends Config {
     return this.#commands;
   }
 
-  override get topics() {
+  override get topics(): Topic[] {
     return Object.entries(TOPICS).map(([name, topic]) => ({ name, ...topic }));
   }
 
@@ -44,11 +44,19 @@ export class CliConfig extends Config {
     return this.#commands.find((command) => command.id === id);
   }
 
+  override findTopic(name: string, options: { must: true }): Topic;
+  override findTopic(name: string): Topic | undefined;
+  override findTopic(name: string): Topic | undefined {
+    return this.topics.find((topic) => topic.name === name);
+  }
+
   /** There are no hooks. */
   override async runHook(): Promise<{ successes: []; failures: [] }> {
     return { successes: [], failures: [] };
   }
 }
+
+const DESCRIPTION = 'Run containers from images, without a daemon.';
 
 const TOPICS: Readonly<Record<string, { readonly description: string }>> = {
   image: { description: 'Look at images and manage them' },

@@ -16,7 +16,14 @@ type Loader = () => Promise<{ readonly default: unknown }>;
 
 /** oclif command id (words joined by a colon) → its module. */
 export const COMMAND_LOADERS: Readonly<Record<string, Loader>> = {
+  fetch: () => import('../commands/fetch.ts'),
   help: () => import('../commands/help.ts'),
+  'image:export': () => import('../commands/image/export.ts'),
+  'image:gc': () => import('../commands/image/gc.ts'),
+  'image:inspect': () => import('../commands/image/inspect.ts'),
+  'image:list': () => import('../commands/image/list.ts'),
+  'image:rm': () => import('../commands/image/rm.ts'),
+  'image:verify': () => import('../commands/image/verify.ts'),
   version: () => import('../commands/version.ts'),
 };
 

@@ -21,7 +21,7 @@ export async function dispatch(argv: readonly string[]): Promise<number> {
     const id = commandIn(argv, manifest);
     const error = asEngineError(thrown);
     const read = invocation?.kind === 'command' ? invocation.argv : argv;
-    reportError(error, reportOptions(id, read, manifest));
+    await reportError(error, reportOptions(id, read, manifest));
     return exitStatusOf(error, id);
   }
 }

@@ -22,20 +22,29 @@ export interface ErrorJson {
 }
 
 /** Prints `error`: what the user can act on as a sentence and a hint, a bug with its stack. */
-export function reportError(error: unknown, options: ReportOptions): void {
+export async function reportError(error: unknown, options: ReportOptions): Promise<void> {
   if (options.isJson) printJson(errorJson(error, options));
-  else if (error instanceof EngineError) reportEngineError(error, options);
+  else if (error instanceof EngineError) await reportEngineError(error, options);
   else reportBug(error);
 }
 
-function reportEngineError(error: EngineError, options: ReportOptions): void {
+async function reportEngineError(error: EngineError, options: ReportOptions): Promise<void> {
   const hint = hintOf(error, options);
-  writeStderr(`dray: ${error.message}\n${hint === undefined ? '' : `  ${hint}\n`}`);
+  const name = await paintedName();
+  writeStderr(`${name} ${error.message}\n${hint === undefined ? '' : `  ${hint}\n`}`);
   if (options.isDebug) writeStderr(causesOf(error));
 }
 
+/** `dray:`, red where colour is welcome. */
+async function paintedName(): Promise<string> {
+  const { isColourWelcome } = await import('./terminal.ts');
+  if (!isColourWelcome()) return 'dray:';
+  const { chalkStderr } = await import('chalk');
+  return chalkStderr.red('dray:');
+}
+
 /** The JSON form of `error`. */
-export function errorJson(error: unknown, options: ReportOptions): ErrorJson {
+export function errorJson(error: unknown, options: Pick<ReportOptions, 'command'> = {}): ErrorJson {
   if (!(error instanceof EngineError)) {
     return { error: { code: 'INTERNAL', message: messageOf(error), hint: null } };
   }
@@ -68,7 +77,10 @@ function hintField(hint: string | undefined) {
   return hint === undefined ? {} : { hint };
 }
 
-function hintOf(error: EngineError, { command }: ReportOptions): string | undefined {
+function hintOf(
+  error: EngineError,
+  { command }: Pick<ReportOptions, 'command'>,
+): string | undefined {
   if (error.hint !== undefined) return escapeControls(error.hint);
   if (error.code !== 'USAGE_INVALID' || command === undefined) return undefined;
   return `Run "dray ${command} --help" for its arguments and flags.`;

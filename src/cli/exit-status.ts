@@ -3,7 +3,7 @@
  * what went wrong before there was one, as docker does.
  */
 import { EngineError } from '../core/errors.ts';
-import { CancelledError } from './interrupt.ts';
+import { CancelledError } from './process-signals.ts';
 
 /** Statuses that are not a container's own. */
 export const EXIT = {

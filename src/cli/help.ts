@@ -21,6 +21,13 @@ export async function showHelp(config: Config, words: readonly string[]): Promis
 }
 
 class DrayHelp extends Help {
+  /** All commands in one list; oclif would hide those of two words behind their topic. */
+  override async showRootHelp(): Promise<void> {
+    const commands = this.sortedCommands.filter(({ id, aliases }) => !aliases.includes(id));
+    this.log(`${this.formatRoot()}\n\n${this.formatCommands(commands)}\n`);
+    this.log('"dray help COMMAND" tells more about one of them.');
+  }
+
   protected override log(...lines: string[]): void {
     for (const line of lines) printLine(line);
   }

@@ -1,7 +1,8 @@
 /** From the arguments of the process to what is asked: a command, or help. */
 import type { Manifest } from '@oclif/core/interfaces';
+import { EngineError } from '../core/errors.ts';
+import { canonicalArguments, type FlagShape, type FlagShapes } from './argv.ts';
 import { findCommand, isTopic, unknownCommand } from './command-lookup.ts';
-import { canonicalArguments, type FlagShape, type FlagShapes } from './flag-tokens.ts';
 import { GLOBAL_GROUP } from './global-flags.ts';
 
 /** What one command line asks for. */
@@ -44,7 +45,26 @@ function commandInvocation(
     stopsAtPositional: command.stopsAtPositional === true,
   });
   if (isHelpAsked) return { kind: 'help', words: command.id.split(':') };
+  checkCount(argv.length - 1 - argv.indexOf('--'), Object.values(command.args));
   return { kind: 'command', id: command.id, argv };
+}
+
+/** @throws EngineError `USAGE_INVALID` when there are too few or too many positional arguments */
+function checkCount(count: number, args: readonly ArgShape[]): void {
+  const missing = args.filter(({ required }) => required)[count];
+  if (missing !== undefined) {
+    throw new EngineError('USAGE_INVALID', `the argument ${missing.name.toUpperCase()} is missing`);
+  }
+  if (count > args.length && !args.some(({ multiple }) => multiple)) {
+    const expected = args.length === 0 ? 'none' : `at most ${args.length}`;
+    throw new EngineError('USAGE_INVALID', `${count} arguments were given, ${expected} expected`);
+  }
+}
+
+interface ArgShape {
+  readonly name: string;
+  readonly required?: boolean | undefined;
+  readonly multiple?: boolean | undefined;
 }
 
 /** Global flags before the command, and the rest. */

@@ -6,7 +6,6 @@
  * Nothing is buffered, so the process may exit at any time.
  */
 import { writeSync } from 'node:fs';
-import { isatty } from 'node:tty';
 import { EngineError, hasErrno } from '../core/errors.ts';
 
 const STDOUT = 1;
@@ -55,11 +54,6 @@ export function writeStderr(text: string): void {
   } catch {
     // There is nobody left to tell.
   }
-}
-
-/** Whether standard output, or standard error, is a terminal. */
-export function isTerminal(stream: 'stdin' | 'stdout' | 'stderr'): boolean {
-  return isatty({ stdin: 0, stdout: STDOUT, stderr: STDERR }[stream]);
 }
 
 function writeFully(descriptor: number, data: string | Uint8Array): void {

@@ -4,7 +4,7 @@ import { showHelp } from '../cli/help.ts';
 
 /** `dray help`. */
 export default class HelpCommand extends BaseCommand {
-  static override description = 'Show help for a command';
+  static override summary = 'Show help for a command';
   static override args = {
     command: Args.string({
       description: 'command, in one or two words',

@@ -3,7 +3,7 @@ import { printLine } from '../cli/output.ts';
 
 /** `dray version`. */
 export default class Version extends BaseCommand {
-  static override description = 'Show the version of dray and of the Node it runs on';
+  static override summary = 'Show the version of dray and of the Node it runs on';
   static override enableJsonFlag = true;
 
   async run() {

@@ -1,0 +1,59 @@
+/** JSON shapes of images: rkt's keys, times as RFC 3339. */
+import type { ImageInspection } from '../core/operations/inspect-image.ts';
+import type { ImageListing } from '../core/operations/list-images.ts';
+
+/** One element of `image list --json`. */
+export interface ImageJson {
+  /** `sha256:` and 64 hex. */
+  readonly id: string;
+  readonly name: string | null;
+  readonly import_time: string | null;
+  readonly last_used_time: string | null;
+  /** Bytes. */
+  readonly size: number;
+  readonly damaged: boolean;
+}
+
+/** The JSON form of one image. */
+export function imageJson(image: ImageListing): ImageJson {
+  return {
+    id: image.imageId,
+    name: image.reference ?? null,
+    import_time: timeJson(image.importedAt),
+    last_used_time: timeJson(image.lastUsedAt),
+    size: image.sizeBytes,
+    damaged: image.isDamaged,
+  };
+}
+
+/** RFC 3339, or null for a time that is none. */
+export function timeJson(time: Date): string | null {
+  return Number.isNaN(time.getTime()) ? null : time.toISOString();
+}
+
+/** `image inspect`. */
+export interface InspectionJson {
+  readonly id: string;
+  readonly names: readonly string[];
+  readonly manifest_digest: string;
+  readonly platform: string | null;
+  readonly import_time: string | null;
+  readonly size: number;
+  /** The documents as the image has them. */
+  readonly config: unknown;
+  readonly manifest: unknown;
+}
+
+/** The JSON form of an inspection. */
+export function inspectionJson(inspection: ImageInspection): InspectionJson {
+  return {
+    id: inspection.imageId,
+    names: inspection.references,
+    manifest_digest: inspection.manifestDigest,
+    platform: inspection.platform ?? null,
+    import_time: timeJson(inspection.importedAt),
+    size: inspection.sizeBytes,
+    config: inspection.config,
+    manifest: inspection.manifest,
+  };
+}

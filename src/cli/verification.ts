@@ -1,0 +1,32 @@
+/** What `image verify` prints. */
+import { escapeControls } from '../core/errors.ts';
+import type { ImageVerification } from '../core/operations/verify-images.ts';
+import { formatImageId } from './image-fields.ts';
+
+/** One element of `image verify --json`. */
+export interface VerificationJson {
+  readonly id: string;
+  readonly name: string | null;
+  readonly problems: readonly { readonly what: string; readonly repaired: boolean }[];
+}
+
+/** A line for each image that is right, and one for each problem of the others. */
+export function verificationLines(results: readonly ImageVerification[]): string[] {
+  return results.flatMap(({ imageId, reference, problems }) => {
+    const image = `image: "${escapeControls(reference ?? '<none>')}" ("${formatImageId(imageId)}")`;
+    if (problems.length === 0) return [`successfully verified ${image}`];
+    return problems.map(({ what, isRepaired }) => {
+      const outcome = isRepaired ? 'repaired' : 'not repaired; fetch the image again';
+      return `problem in ${image}: ${escapeControls(what)}; ${outcome}`;
+    });
+  });
+}
+
+/** The JSON form of one result. */
+export function verificationJson(result: ImageVerification): VerificationJson {
+  return {
+    id: result.imageId,
+    name: result.reference ?? null,
+    problems: result.problems.map(({ what, isRepaired }) => ({ what, repaired: isRepaired })),
+  };
+}

@@ -1,0 +1,53 @@
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
+import { BaseCommand } from '../cli/base-command.ts';
+import { formatImageId } from '../cli/image-fields.ts';
+import { printLine } from '../cli/output.ts';
+import { openProgressView } from '../cli/progress-view.ts';
+
+/** `dray fetch`. */
+export default class Fetch extends BaseCommand {
+  static override summary = 'Fetch images into the store and print their ids';
+  static override aliases = ['pull'];
+  static override enableJsonFlag = true;
+  static override args = {
+    image: Args.string({
+      description: 'reference, or oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE',
+      required: true,
+      multiple: true,
+      ignoreStdin: true,
+    }),
+  };
+  static override flags = {
+    platform: Flags.string({
+      description: "platform of the image to fetch; default is the host's",
+      helpValue: 'OS/ARCH[/VARIANT]',
+    }),
+    'pull-policy': Flags.option({
+      options: ['new', 'update', 'never'] as const,
+      default: 'update' as const,
+    })({ description: 'fetch only what is missing, also what has changed, or nothing' }),
+  };
+
+  async run() {
+    const { args, flags } = await this.parse(Fetch);
+    const { fetchImage } = await import('../core/operations/fetch-image.ts');
+    const { parsePlatform } = await import('../core/oci/platform.ts');
+    const platform =
+      flags.platform === undefined ? {} : { platform: parsePlatform(flags.platform) };
+    const engine = await this.openEngine(flags);
+    using view = openProgressView({ isQuiet: flags.quiet });
+    const fetched = [];
+    for (const source of args.image) {
+      const { imageId, reference, changed } = await fetchImage(engine, source, {
+        ...platform,
+        pullPolicy: flags['pull-policy'],
+        signal: this.signal,
+        onProgress: view.onProgress,
+      });
+      if (!this.jsonEnabled()) printLine(formatImageId(imageId));
+      fetched.push({ id: imageId, name: reference ?? null, changed });
+    }
+    return fetched;
+  }
+}
