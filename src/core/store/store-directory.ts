@@ -13,7 +13,6 @@ import { withStoreErrors } from './store-error.ts';
 import { readStoreFile, writeStoreFile } from './store-file.ts';
 import {
   blobsDir,
-  containersDir,
   imagesDir,
   ingestDir,
   layersDir,
@@ -112,7 +111,6 @@ function makeStore(dataDir: string, found: Stats | undefined): void {
     layersDir(dataDir),
     rootfsDir(dataDir),
     imagesDir(dataDir),
-    containersDir(dataDir),
   ]) {
     makePrivateDirectory(directory);
   }

@@ -108,11 +108,6 @@ export function imageSummaryPath(dataDir: string, imageId: ImageId): string {
   return join(dataDir, 'images', `${algorithmOf(imageId)}-${hexOf(imageId)}.json`);
 }
 
-/** Directory of containers. */
-export function containersDir(dataDir: string): string {
-  return join(dataDir, 'containers');
-}
-
 /** Directory of volumes. */
 export function volumesDir(dataDir: string): string {
   return join(dataDir, 'volumes');

@@ -1,0 +1,225 @@
+/**
+ * All containers of one data directory. Each is a directory; there is no list besides.
+ *
+ * A container is made under a name that nobody looks at, locked there, and renamed. So whoever sees
+ * a container whose lock is free knows that its supervisor is gone.
+ */
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { EngineError, hasErrno, quote } from '../errors.ts';
+import { FileLock } from '../host/file-lock.ts';
+import { withSystemErrors } from '../host/libc.ts';
+import type { ChainId, DiffId, ImageId } from '../oci/digest.ts';
+import { Container, removeLocked } from './container.ts';
+import {
+  type ContainerListing,
+  containerEntries,
+  lookAtContainer,
+  readTolerant,
+  tryLockContainer,
+} from './container-directory.ts';
+import {
+  type ContainerId,
+  isContainerId,
+  isContainerName,
+  newContainerId,
+  parseContainerName,
+} from './container-id.ts';
+import { claimName, holderOf, releaseName } from './container-names.ts';
+import {
+  containerDir,
+  exitFile,
+  freshDir,
+  lockPath,
+  pidFile,
+  recordFile,
+  removedDir,
+} from './container-paths.ts';
+import { type ContainerRecord, parseRecord } from './container-record.ts';
+import { isLitter } from './lifecycle.ts';
+import { pauseBriefly } from './pause.ts';
+
+export type { Container } from './container.ts';
+export type { ContainerListing } from './container-directory.ts';
+
+/** What a container is made with. */
+export interface NewContainer {
+  readonly name?: string;
+  readonly imageId: ImageId;
+  readonly chainId: ChainId;
+  readonly diffIds: readonly DiffId[];
+  readonly reference?: string;
+  readonly command: readonly string[];
+  readonly removeOnExit: boolean;
+}
+
+/**
+ * Makes a container and locks it. No sync: a container is worth nothing after a power cut. When this
+ * process is killed before the container is started, `sweepDead` removes what is left.
+ *
+ * @throws EngineError `USAGE_INVALID` for the name, `CONTAINER_NAME_IN_USE`; SystemCallError
+ */
+function create(dataDir: string, container: NewContainer): Container {
+  const name = container.name === undefined ? {} : { name: parseContainerName(container.name) };
+  for (;;) {
+    const id = newContainerId();
+    const fresh = freshDir(dataDir, id);
+    const lock = makeLocked(fresh);
+    // Undefined: somebody who sweeps came between the directory and its lock.
+    if (lock === undefined) continue;
+    try {
+      const record: ContainerRecord = {
+        version: 1,
+        id,
+        ...name,
+        imageId: container.imageId,
+        chainId: container.chainId,
+        diffIds: container.diffIds,
+        ...(container.reference === undefined ? {} : { reference: container.reference }),
+        createdAt: new Date().toISOString(),
+        command: container.command,
+        removeOnExit: container.removeOnExit,
+        supervisorPid: process.pid,
+      };
+      withSystemErrors(`while making the container ${fresh}`, () => {
+        writeFileSync(recordFile(fresh), JSON.stringify(record), { mode: 0o600 });
+        if (record.name !== undefined) claimName(dataDir, record.name, id);
+        renameSync(fresh, containerDir(dataDir, id));
+      });
+      return new Container({ dataDir, id, record, lock });
+    } catch (error) {
+      if (name.name !== undefined) releaseName(dataDir, name.name, id);
+      rmSync(fresh, { recursive: true, force: true });
+      lock.release();
+      throw error;
+    }
+  }
+}
+
+function makeLocked(directory: string): FileLock | undefined {
+  withSystemErrors(`while making the container ${directory}`, () => {
+    try {
+      mkdirSync(directory, { mode: 0o700 });
+    } catch (error) {
+      if (!hasErrno(error, 'ENOENT')) throw error;
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+    }
+    // The umask may have taken bits that we need.
+    chmodSync(directory, 0o700);
+  });
+  return tryLockContainer(directory);
+}
+
+/**
+ * All containers, oldest first; without a lock. A container that goes meanwhile may be left out, a
+ * damaged one is listed without a record.
+ */
+function list(dataDir: string): ContainerListing[] {
+  return containerEntries(dataDir)
+    .flatMap(({ id, suffix }) => {
+      if (suffix === '.new') return [];
+      return lookAtContainer(dataDir, id, suffix === '.removed') ?? [];
+    })
+    .sort((a, b) => (a.record?.createdAt ?? '').localeCompare(b.record?.createdAt ?? ''));
+}
+
+/**
+ * The container that `input` means: a name, a whole id, or the beginning of one id.
+ *
+ * @throws EngineError `CONTAINER_NOT_FOUND`, also when several ids begin so; it lists them
+ */
+function find(dataDir: string, input: string): ContainerListing {
+  const exact = isContainerId(input) ? input : byName(dataDir, input);
+  const found = exact === undefined ? undefined : lookAtContainer(dataDir, exact, false);
+  if (found !== undefined) return found;
+  const isPrefix = /^[0-9a-f]{1,63}$/.test(input);
+  const ids = isPrefix
+    ? containerEntries(dataDir).filter(({ id, suffix }) => suffix === '' && id.startsWith(input))
+    : [];
+  const [only, ...others] = ids;
+  const listing =
+    only === undefined || others.length > 0 ? undefined : lookAtContainer(dataDir, only.id, false);
+  if (listing !== undefined) return listing;
+  const why =
+    others.length > 0
+      ? `${quote(input)} is the beginning of ${ids.length} container ids: ${ids.map(({ id }) => id.slice(0, 16)).join(', ')}`
+      : `there is no container ${quote(input)}`;
+  throw new EngineError('CONTAINER_NOT_FOUND', why, {
+    hint: 'Run "dray ps --all" to see the containers.',
+  });
+}
+
+function byName(dataDir: string, input: string): ContainerId | undefined {
+  return isContainerName(input) ? holderOf(dataDir, input) : undefined;
+}
+
+const CLAIM_ATTEMPTS = 5;
+
+/**
+ * Takes the lock of a container whose supervisor is gone; undefined when it lives, or when there is
+ * no such container (any more). The caller disposes it.
+ */
+function claim(dataDir: string, id: ContainerId): Container | undefined {
+  const directory = containerDir(dataDir, id);
+  for (let attempt = 1; existsSync(directory); attempt += 1) {
+    const lock = tryLockContainer(directory);
+    if (lock !== undefined) {
+      const record = readTolerant(recordFile(directory), parseRecord);
+      return new Container({ dataDir, id, record, lock });
+    }
+    if (attempt === CLAIM_ATTEMPTS) return undefined;
+    // Who only looks whether a lock is held holds it for some microseconds.
+    pauseBriefly();
+  }
+  return undefined;
+}
+
+/**
+ * Claims the containers that are litter: their supervisor is gone, and they were to be removed when
+ * they ended or never started. The caller ends what may still run of them, calls `remove`, and
+ * disposes them. Removes what is left of unfinished creations and removals by itself.
+ */
+function sweepDead(dataDir: string): Container[] {
+  const claimed: Container[] = [];
+  for (const { id, suffix } of containerEntries(dataDir)) {
+    if (suffix === '.new') removeUnheld(freshDir(dataDir, id));
+    else if (suffix === '.removed') removeUnheld(removedDir(dataDir, id));
+    else claimed.push(...claimLitter(dataDir, id));
+  }
+  return claimed;
+}
+
+function claimLitter(dataDir: string, id: ContainerId): Container[] {
+  const directory = containerDir(dataDir, id);
+  const isLitterNow = (): boolean =>
+    isLitter({
+      // A container whose record is damaged is of no use to anyone.
+      removeOnExit: readTolerant(recordFile(directory), parseRecord)?.removeOnExit ?? true,
+      hasPid: existsSync(pidFile(directory)),
+      hasExit: existsSync(exitFile(directory)),
+    });
+  if (FileLock.isHeld(lockPath(directory)) || !isLitterNow()) return [];
+  const container = claim(dataDir, id);
+  return container === undefined ? [] : [container];
+}
+
+function removeUnheld(directory: string): void {
+  if (FileLock.isHeld(lockPath(directory))) return;
+  using lock = tryLockContainer(directory);
+  if (lock !== undefined) removeLocked(directory);
+}
+
+/**
+ * What the containers that live need of the store: image ids, chainIDs, diffIDs. To be called under
+ * the exclusive gc lock: a run makes its container while it holds that shared.
+ */
+function contentInUse(dataDir: string): (ImageId | ChainId | DiffId)[] {
+  return containerEntries(dataDir).flatMap(({ id, suffix }) => {
+    const directory = containerDir(dataDir, id);
+    if (suffix !== '' || !FileLock.isHeld(lockPath(directory))) return [];
+    const record = readTolerant(recordFile(directory), parseRecord);
+    return record === undefined ? [] : [record.imageId, record.chainId, ...record.diffIds];
+  });
+}
+
+/** The containers of a data directory. */
+export const ContainerStore = { create, list, find, claim, sweepDead, contentInUse } as const;

@@ -1,0 +1,50 @@
+/**
+ * The phases of a container. None is stored: each follows from where the directory is, whether its
+ * lock is held, and which files are in it. So a phase can never be stale.
+ *
+ * | directory | lock | `pid` | `exit.json` | phase |
+ * |---|---|---|---|---|
+ * | `<id>.new` | any | | | not listed: nobody has seen it yet |
+ * | `<id>` | held | no | no | preparing |
+ * | `<id>` | held | yes | no | running |
+ * | `<id>` | held | any | yes | exited (its supervisor is about to end) |
+ * | `<id>` | free | any | yes | exited |
+ * | `<id>` | free | any | no | exited; its supervisor was killed, so how is not known |
+ * | `<id>.removed` | any | | | removing |
+ *
+ * Killed in any of these states, the container can be removed by anyone who gets the lock. Pure.
+ */
+
+/** Where a container is in its life. */
+export type ContainerPhase = 'preparing' | 'running' | 'exited' | 'removing';
+
+/** What is seen of a container on disk. */
+export interface ContainerSigns {
+  readonly isRemoving: boolean;
+  /** Whether its supervisor lives. */
+  readonly isLocked: boolean;
+  readonly hasPid: boolean;
+  readonly hasExit: boolean;
+}
+
+/** The phase of a container that looks like this. */
+export function phaseOf({ isRemoving, isLocked, hasPid, hasExit }: ContainerSigns): ContainerPhase {
+  if (isRemoving) return 'removing';
+  if (!isLocked || hasExit) return 'exited';
+  return hasPid ? 'running' : 'preparing';
+}
+
+/** What decides whether a container whose supervisor is gone is of any use. */
+export interface RemainsSigns {
+  readonly removeOnExit: boolean;
+  readonly hasPid: boolean;
+  readonly hasExit: boolean;
+}
+
+/**
+ * Whether a container whose lock is free should go: it was to be removed when it ended, or it never
+ * started. What ran and was to be kept stays for its user.
+ */
+export function isLitter({ removeOnExit, hasPid, hasExit }: RemainsSigns): boolean {
+  return removeOnExit || (!hasPid && !hasExit);
+}
