@@ -1,0 +1,202 @@
+/** The flags of `dray run`, with docker's names and meaning. */
+import { resolve } from 'node:path';
+import { Flags, type Interfaces } from '@oclif/core';
+import { parsePlatform } from '../core/oci/platform.ts';
+import { parseCapability } from '../core/runtime/capabilities.ts';
+import type { RunOptions } from '../core/runtime/run-options.ts';
+import { parseDeviceFlag } from './parse/devices.ts';
+import {
+  type HostEnvironment,
+  parseEnvironmentFlag,
+  parseMetadata,
+  readEnvironmentFile,
+} from './parse/key-values.ts';
+import { parseMountFlag } from './parse/mount-flag.ts';
+import { parseTmpfsFlag, parseVolumeFlag } from './parse/mounts.ts';
+import {
+  parseEntrypoint,
+  parseHostname,
+  parseNetwork,
+  parsePullPolicy,
+  parseStopSignal,
+} from './parse/process.ts';
+import {
+  parseCpus,
+  parsePidsLimit,
+  parseSeconds,
+  parseSize,
+  parseUlimit,
+} from './parse/quantities.ts';
+import { parseSecurityOptions } from './parse/security.ts';
+
+/** A flag that may be given several times, one value each. */
+function list(description: string, helpValue: string, char?: 'e' | 'v' | 'l') {
+  return Flags.string({
+    description,
+    helpValue,
+    multiple: true,
+    multipleNonGreedy: true,
+    ...(char === undefined ? {} : { char }),
+  });
+}
+
+/** oclif's flags of `dray run`. */
+export const runFlags = {
+  rm: Flags.boolean({ description: 'remove the container when it ends' }),
+  interactive: Flags.boolean({ char: 'i', description: 'give the container our stdin' }),
+  tty: Flags.boolean({ char: 't', description: 'give the container a terminal' }),
+  env: list('set an environment variable; NAME alone passes our own on', 'NAME=VALUE', 'e'),
+  'env-file': list('read environment variables from a file', 'FILE'),
+  volume: list('mount a host path or a volume', '[SOURCE:]PATH[:MODE]', 'v'),
+  mount: list('mount a host path, a volume or a tmpfs', 'KEY=VALUE,...'),
+  tmpfs: list('mount a file system in memory', 'PATH[:OPTIONS]'),
+  workdir: Flags.string({ char: 'w', description: 'directory to start in', helpValue: 'PATH' }),
+  user: Flags.string({ char: 'u', description: 'user to run as', helpValue: 'USER[:GROUP]' }),
+  'group-add': list('add a further group', 'GROUP'),
+  entrypoint: Flags.string({
+    description: "program to run instead of the image's; a JSON array may hold arguments",
+    helpValue: 'PROGRAM',
+  }),
+  name: Flags.string({ description: 'name of the container', helpValue: 'NAME' }),
+  hostname: Flags.string({
+    char: 'h',
+    description: 'host name in the container; its short id by default',
+    helpValue: 'NAME',
+  }),
+  network: Flags.string({
+    aliases: ['net'],
+    description: 'network: none (only a loopback device) or host',
+    helpValue: 'none|host',
+    default: 'none',
+  }),
+  'read-only': Flags.boolean({ description: 'mount the root file system read-only' }),
+  'cap-add': list('add a capability', 'NAME'),
+  'cap-drop': list('drop a capability', 'NAME'),
+  privileged: Flags.boolean({ description: 'give up the sandbox: all capabilities and devices' }),
+  'security-opt': list('no-new-privileges, seccomp=FILE or seccomp=unconfined', 'OPTION'),
+  memory: Flags.string({ char: 'm', description: 'memory limit', helpValue: 'SIZE' }),
+  cpus: Flags.string({ description: 'number of processors, such as 1.5', helpValue: 'N' }),
+  'pids-limit': Flags.string({
+    description: 'number of processes, 2048 by default; -1 for no limit',
+    helpValue: 'N',
+  }),
+  ulimit: list('set a resource limit', 'NAME=SOFT[:HARD]'),
+  'shm-size': Flags.string({
+    description: 'size of /dev/shm',
+    helpValue: 'SIZE',
+    default: '64m',
+  }),
+  device: list('give the container a device', 'PATH[:PATH][:rwm]'),
+  label: list('label the container', 'KEY=VALUE', 'l'),
+  annotation: list('add an annotation to the runtime config', 'KEY=VALUE'),
+  cidfile: Flags.string({ description: 'write the container id to a file', helpValue: 'FILE' }),
+  pull: Flags.string({
+    description: 'when to ask the registry: missing, always, newer or never',
+    helpValue: 'POLICY',
+    default: 'missing',
+  }),
+  platform: Flags.string({ description: 'platform of the image', helpValue: 'OS/ARCH[/VARIANT]' }),
+  init: Flags.boolean({
+    description: 'run a small init (tini or catatonit of this machine) first',
+  }),
+  'stop-signal': Flags.string({ description: 'signal that stops it', helpValue: 'SIGNAL' }),
+  'stop-timeout': Flags.string({
+    description: 'seconds between that signal and SIGKILL',
+    helpValue: 'SECONDS',
+    default: '10',
+  }),
+  quiet: Flags.boolean({ char: 'q', description: 'show nothing while fetching the image' }),
+};
+
+/** The values that oclif parses for `runFlags`. */
+export type RunFlagValues = Interfaces.InferredFlags<typeof runFlags>;
+
+/** Where relative paths and lone names of variables are looked up. */
+export interface RunFlagsContext {
+  readonly env: HostEnvironment;
+  readonly cwd: string;
+}
+
+/**
+ * Turns parsed flags, the image and all that was typed after it into the engine's options. Files
+ * that flags name (`--env-file`, `seccomp=FILE`) are read here.
+ *
+ * @throws EngineError `USAGE_INVALID` naming the flag and the value
+ */
+export function parseRunFlags(
+  flags: RunFlagValues,
+  image: string,
+  command: readonly string[],
+  { env, cwd }: RunFlagsContext,
+): RunOptions {
+  return {
+    image,
+    command,
+    ...identity(flags, cwd),
+    removeOnExit: flags.rm,
+    interactive: flags.interactive,
+    tty: flags.tty,
+    quiet: flags.quiet,
+    pullPolicy: parsePullPolicy(flags.pull),
+    ...given('platform', flags.platform, parsePlatform),
+    ...given('entrypoint', flags.entrypoint, parseEntrypoint),
+    environment: [
+      ...(flags['env-file'] ?? []).flatMap((file) => readEnvironmentFile(resolve(cwd, file), env)),
+      ...(flags.env ?? []).map((text) => parseEnvironmentFlag(text, env)),
+    ],
+    ...given('workingDirectory', flags.workdir, String),
+    ...given('user', flags.user || undefined, String),
+    groupAdd: flags['group-add'] ?? [],
+    mounts: [
+      ...(flags.volume ?? []).map((text) => parseVolumeFlag(text, cwd)),
+      ...(flags.mount ?? []).map((text) => parseMountFlag(text, cwd)),
+      ...(flags.tmpfs ?? []).map(parseTmpfsFlag),
+    ],
+    devices: (flags.device ?? []).map(parseDeviceFlag),
+    readOnly: flags['read-only'],
+    shmSizeBytes: parseSize(flags['shm-size'], '--shm-size'),
+    network: parseNetwork(flags.network),
+    ...sandbox(flags, cwd),
+    ...limits(flags),
+    init: flags.init,
+    ...given('stopSignal', flags['stop-signal'], parseStopSignal),
+    stopTimeoutSeconds: parseSeconds(flags['stop-timeout'], '--stop-timeout'),
+  };
+}
+
+function identity(flags: RunFlagValues, cwd: string) {
+  return {
+    ...given('name', flags.name, String),
+    ...given('hostname', flags.hostname, parseHostname),
+    ...given('cidFile', flags.cidfile, (file) => resolve(cwd, file)),
+    labels: parseMetadata(flags.label ?? [], '--label'),
+    annotations: parseMetadata(flags.annotation ?? [], '--annotation'),
+  };
+}
+
+function sandbox(flags: RunFlagValues, cwd: string) {
+  return {
+    privileged: flags.privileged,
+    capabilitiesAdded: (flags['cap-add'] ?? []).map(parseCapability),
+    capabilitiesDropped: (flags['cap-drop'] ?? []).map(parseCapability),
+    ...parseSecurityOptions(flags['security-opt'] ?? [], cwd),
+  };
+}
+
+function limits(flags: RunFlagValues) {
+  return {
+    ...given('memoryBytes', flags.memory, (text) => parseSize(text, '--memory')),
+    ...given('cpus', flags.cpus, parseCpus),
+    ...given('pidsLimit', flags['pids-limit'], parsePidsLimit),
+    rlimits: (flags.ulimit ?? []).map(parseUlimit),
+  };
+}
+
+/** The property if there is a value, else nothing: an option that was not given is absent. */
+function given<Key extends string, Value>(
+  key: Key,
+  text: string | undefined,
+  parse: (text: string) => Value,
+): { readonly [K in Key]?: Value } {
+  return text === undefined ? {} : ({ [key]: parse(text) } as { readonly [K in Key]: Value });
+}
