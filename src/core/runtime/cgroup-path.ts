@@ -1,4 +1,4 @@
-/** Where a container's control group lies. */
+/** Where a container's control groups lie. */
 import type { HostFacts } from './host-facts.ts';
 
 /**
@@ -12,4 +12,27 @@ import type { HostFacts } from './host-facts.ts';
 export function cgroupPath(containerId: string, version: HostFacts['cgroupVersion']): string {
   const name = `dray-${containerId}`;
   return version === 'v2' ? `/${name}` : name;
+}
+
+/**
+ * The directories that runc makes for `cgroupsPath`, one per hierarchy.
+ *
+ * @param ownCgroups the text of our own `/proc/self/cgroup`, whose lines are
+ * `number:controllers:path`, with no controllers in the line of v2
+ */
+export function cgroupDirectories(cgroupsPath: string, ownCgroups: string): string[] {
+  const root = '/sys/fs/cgroup';
+  const isRelative = !cgroupsPath.startsWith('/');
+  return ownCgroups.split('\n').flatMap((line) => {
+    const [, controllers, own] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    if (controllers === undefined || own === undefined) {
+      return [];
+    }
+    const place = isRelative ? `${own}/${cgroupsPath}` : cgroupsPath;
+    const hierarchies =
+      controllers === ''
+        ? [root, `${root}/unified`]
+        : [`${root}/${controllers.replace('name=', '')}`];
+    return hierarchies.map((hierarchy) => `${hierarchy}${place.replace(/\/+/g, '/')}`);
+  });
 }

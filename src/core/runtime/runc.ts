@@ -36,7 +36,7 @@ export interface RunningContainer {
   /** Resolves when runc has ended, which is after the container's process; never rejects. */
   readonly exited: Promise<ContainerExit>;
   /** Passes a signal on to the container's first process; runc does it, also while it starts. */
-  forward(signalName: NodeJS.Signals): void;
+  forward(signal: NodeJS.Signals | number): void;
   /** Kills the container, also one that is only starting; resolves when runc has ended. */
   kill(): Promise<void>;
 }
@@ -45,6 +45,8 @@ export interface RunningContainer {
 export interface ContainerExit {
   /** The status for our caller: the container's own, 128+n after a signal, 125 to 127. */
   readonly status: number;
+  /** Whether the container's process was started at all. */
+  readonly isStarted: boolean;
   /**
    * Why the container's process never ran. runc has printed its own words on stderr already.
    * `COMMAND_NOT_FOUND`, `COMMAND_NOT_EXECUTABLE` or `RUNTIME_FAILED`.
@@ -81,8 +83,13 @@ export function runContainer(run: RuncRun): RunningContainer {
   return {
     pid: child.pid,
     exited,
-    forward: (signalName) => {
-      child.kill(signalName);
+    forward: (signal) => {
+      if (typeof signal === 'string') {
+        child.kill(signal);
+      } else if (isRunning) {
+        // Node's name for a real-time signal does not exist.
+        process.kill(child.pid, signal);
+      }
     },
     kill: async () => {
       while (isRunning) {
@@ -132,17 +139,21 @@ function containerExit(run: RuncRun, end: ProcessEnd): ContainerExit {
   const failure = runcFailure(readIfPresent(join(run.bundleDir, LOG_FILE)) ?? '');
   const isStarted = readPid(run) !== undefined;
   if (failure !== undefined && (failure.isExec || !isStarted)) {
-    return { status: failureStatus(failure), failure: failure.error };
+    return { status: failureStatus(failure), isStarted: false, failure: failure.error };
   }
   if (end.signalName !== null) {
     // runc itself was killed; the container's own death by signal is a status of runc's.
-    return { status: 128 + (parseSignal(end.signalName) ?? 0) };
+    return { status: 128 + (parseSignal(end.signalName) ?? 0), isStarted };
   }
   if (!isStarted) {
     const message = `runc ended with status ${end.status} before the container was started.`;
-    return { status: ENGINE_FAILED, failure: new EngineError('RUNTIME_FAILED', message) };
+    return {
+      status: ENGINE_FAILED,
+      isStarted,
+      failure: new EngineError('RUNTIME_FAILED', message),
+    };
   }
-  return { status: end.status ?? ENGINE_FAILED };
+  return { status: end.status ?? ENGINE_FAILED, isStarted };
 }
 
 function failureStatus({ error }: RuncFailure): number {

@@ -10,8 +10,10 @@
  * A parent-death signal would not do: runc keeps the container when it dies, and the first process
  * of a container ignores every signal that it has no handler for.
  */
+import { readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { spawnAttached } from '../host/process.ts';
+import { cgroupDirectories } from './cgroup-path.ts';
 import { RUNC_ENVIRONMENT } from './runc-program.ts';
 
 /** What the watch must know. */
@@ -32,16 +34,19 @@ export interface Watch extends Disposable {
 }
 
 /**
- * The arguments are: runc, its root, the id, the name of the control group or nothing. `sleep` is
- * the only other program; a machine without a sleep that takes fractions waits whole seconds.
+ * The arguments are runc, its root, the id, and the directories of control groups. Once runc knew the
+ * container and no longer does, nothing is left to do; until then it may be about to start.
  */
 const SCRIPT = `
 read -r word && exit 0
-groups() { [ -n "$4" ] && ls -d /sys/fs/cgroup/"$4" /sys/fs/cgroup/*/"$4" /sys/fs/cgroup/*/*/"$4" /sys/fs/cgroup/*/*/*/"$4"; }
-tries=0
+runc=$1 root=$2 id=$3
+shift 3
+tries=0 seen=
 while [ $tries -lt 60 ]; do
-  "$1" --root "$2" delete --force "$3"
-  for group in $(groups "$@"); do
+  if "$runc" --root "$root" state "$id"; then seen=1; elif [ -n "$seen" ]; then break; fi
+  "$runc" --root "$root" delete --force "$id"
+  for group in "$@"; do
+    [ -d "$group" ] || continue
     while read -r pid; do kill -9 "$pid"; done < "$group/cgroup.procs"
     rmdir "$group"
   done
@@ -57,10 +62,13 @@ done
  * @throws SystemCallError when the shell cannot be started
  */
 export function startWatch(target: WatchTarget): Watch {
-  const { runcPath, runtimeRoot, containerId, cgroupsPath = '' } = target;
-  const group = cgroupsPath.replace(/^\//, '');
+  const { runcPath, runtimeRoot, containerId, cgroupsPath } = target;
+  const groups =
+    cgroupsPath === undefined
+      ? []
+      : cgroupDirectories(cgroupsPath, readFileSync('/proc/self/cgroup', 'utf8'));
   const shell = spawnAttached(
-    ['/bin/sh', '-c', SCRIPT, 'dray-watch', runcPath, runtimeRoot, containerId, group],
+    ['/bin/sh', '-c', SCRIPT, 'dray-watch', runcPath, runtimeRoot, containerId, ...groups],
     { stdio: ['pipe', 'ignore', 'ignore'], env: RUNC_ENVIRONMENT, cwd: '/', newSession: true },
   );
   shell.unref();
