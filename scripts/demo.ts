@@ -71,7 +71,7 @@ function showTiming(): void {
 }
 
 try {
-  writeLayout(layoutDir, busyboxImage());
+  writeLayout(layoutDir, [{ image: busyboxImage(), refName: 'latest' }]);
   console.log(`An OCI image layout of busybox was made in ${layoutDir}.`);
   dray('fetch', `oci:${layoutDir}:latest`);
   dray('image', 'list');

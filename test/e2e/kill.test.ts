@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { DockerRegistry, pushWithSkopeo } from '../support/docker-registry.ts';
+import { filesBelow, layoutImageId, NEEDS_ROOT } from '../support/e2e.ts';
+import { realImage } from '../support/real-images.ts';
+import { CliHome } from '../support/run-cli.ts';
+
+const KILLS = 50;
+
+/**
+ * Moments spread over the whole of a command, in no order: a golden-ratio sequence hits every phase
+ * evenly, and the same moments come again when a failure has to be looked at.
+ */
+function* moments(lastMs: number): Generator<number> {
+  for (let count = 1; count <= KILLS; count += 1) yield ((count * 0.618_033_988_75) % 1) * lastMs;
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+}
+
+describe('kill -9', NEEDS_ROOT, () => {
+  let registry: DockerRegistry;
+  let home: CliHome;
+  let base: string;
+  let target: string;
+  let targetId: string;
+
+  before(async () => {
+    registry = await DockerRegistry.start();
+    home = new CliHome();
+    const image = await realImage('layers-100');
+    targetId = layoutImageId(image);
+    target = await pushWithSkopeo(image, { registry, name: 'target:1' }, { format: 'oci' });
+    const busybox = await realImage('busybox');
+    base = await pushWithSkopeo(busybox, { registry, name: 'base:1' }, { format: 'oci' });
+    await home.succeed(['fetch', base]);
+    await home.succeed(['run', '--rm', base, 'true']);
+    await home.succeed(['image', 'gc']);
+  });
+  after(async () => {
+    await home[Symbol.asyncDispose]();
+    await registry[Symbol.asyncDispose]();
+  });
+
+  /** The next command works, the store is sound, and gc takes it back to what it was. */
+  async function assertRecovered(
+    earlier: ReadonlyMap<string, number>,
+    when: string,
+  ): Promise<void> {
+    assert.deepEqual(await home.leftovers(), [], when);
+    const verified = await home.run(['image', 'verify']);
+    assert.equal(verified.status, 0, `${when}: ${verified.stdout}${verified.stderr}`);
+    const list = JSON.parse(await home.succeed(['image', 'list', '--json']));
+    if (list.length === 2) await home.succeed(['image', 'rm', targetId]);
+    await home.succeed(['image', 'gc']);
+    assert.deepEqual(filesBelow(home.dataDir), earlier, when);
+  }
+
+  it(`at ${KILLS} moments of fetch leaves a sound store`, async () => {
+    const earlier = filesBelow(home.dataDir);
+    const lastMs = await timed(() => home.succeed(['fetch', '--quiet', target]));
+    await assertRecovered(earlier, 'not killed');
+    for (const momentMs of moments(lastMs * 1.05)) {
+      const running = home.start(['fetch', '--quiet', target]);
+      await delay(momentMs);
+      running.kill('SIGKILL');
+      await running.exited;
+      await assertRecovered(
+        earlier,
+        `killed after ${momentMs.toFixed(1)} of ${lastMs.toFixed(0)} ms`,
+      );
+    }
+    await home.succeed(['fetch', '--quiet', target]);
+    await assertRecovered(earlier, 'fetched at last');
+  });
+
+  it('and a fetch goes on from the bytes that are there', async () => {
+    const debian = await realImage('debian');
+    const big = await pushWithSkopeo(debian, { registry, name: 'big:1' }, { format: 'oci' });
+    const layer = (await import('../support/e2e.ts')).layoutManifest(debian).layers[0];
+    assert.ok(layer !== undefined);
+    const ingestDir = join(home.dataDir, 'ingest');
+    const arrived = (): number =>
+      Math.max(
+        0,
+        ...[...filesBelow(ingestDir)]
+          .filter(([name]) => name.includes(layer.digest.slice(7)))
+          .map(([, size]) => size),
+      );
+    const running = home.start(['fetch', '--quiet', big]);
+    while (arrived() < layer.size / 4 && running.child.exitCode === null) await delay(1);
+    running.kill('SIGKILL');
+    await running.exited;
+    const earlier = registry.requests().length;
+    await home.succeed(['fetch', '--quiet', big]);
+    const blobRequests = registry
+      .requests()
+      .slice(earlier)
+      .filter(({ path, method }) => method === 'GET' && path.endsWith(layer.digest));
+    assert.deepEqual(
+      blobRequests.map(({ status }) => status),
+      [206],
+    );
+    assert.ok((blobRequests[0]?.sizeBytes ?? layer.size) < layer.size);
+    await home.succeed(['image', 'verify']);
+    await home.succeed(['image', 'rm', big]);
+    await home.succeed(['image', 'gc']);
+  });
+
+  it(`at ${KILLS} moments of run leaves nothing that runs`, async () => {
+    const earlier = filesBelow(home.dataDir);
+    const command = ['run', '--rm', base, 'sh', '-c', 'echo x > /file; sleep 0.05'];
+    const lastMs = await timed(() => home.succeed(command));
+    for (const momentMs of moments(lastMs * 1.05)) {
+      const running = home.start(command);
+      await delay(momentMs);
+      running.kill('SIGKILL');
+      await running.exited;
+      const when = `killed after ${momentMs.toFixed(1)} of ${lastMs.toFixed(0)} ms`;
+      assert.equal(await home.succeed(['run', '--rm', base, 'echo', 'works']), 'works\n', when);
+      await assertRecovered(earlier, when);
+    }
+  });
+});
