@@ -7,6 +7,7 @@
  * definitions, and handed on as `--name value … -- positional …`.
  */
 import { EngineError, quote } from '../core/errors.ts';
+import { nearest } from './suggest.ts';
 
 /** What the pre-pass needs to know of a flag; oclif's manifest and definitions both have it. */
 export interface FlagShape {
@@ -100,7 +101,7 @@ class FlagReader {
     const name = this.#longName(typed);
     if (name !== undefined) this.#read(name, inline);
     else if (typed === 'help') this.isHelpAsked = true;
-    else throw unknownFlag(`--${typed}`);
+    else throw unknownFlag(`--${typed}`, Object.keys(this.#flags));
   }
 
   /** `-it`, `-e NAME=value`, `-eNAME=value`, `-e=NAME=value`. */
@@ -109,7 +110,7 @@ class FlagReader {
     const rest = cluster.slice(1);
     const name = this.#shortName(char);
     if (name === undefined) {
-      if (char !== 'h') throw unknownFlag(`-${char}`);
+      if (char !== 'h') throw unknownFlag(`-${char}`, []);
       this.isHelpAsked = true;
     } else if (this.#flags[name]?.type === 'option' || rest.startsWith('=')) {
       this.#read(name, rest === '' ? undefined : rest.replace(/^=/, ''));
@@ -149,8 +150,13 @@ class FlagReader {
   }
 }
 
-function unknownFlag(flag: string): EngineError {
-  return new EngineError('USAGE_INVALID', `unknown flag ${quote(flag)}`);
+function unknownFlag(flag: string, known: readonly string[]): EngineError {
+  const guess = nearest(
+    flag,
+    known.map((name) => `--${name}`),
+  );
+  const hint = guess === undefined ? {} : { hint: `Did you mean "${guess}"?` };
+  return new EngineError('USAGE_INVALID', `unknown flag ${quote(flag)}`, hint);
 }
 
 const TRUE_WORDS = ['1', 't', 'T', 'true', 'TRUE', 'True'];

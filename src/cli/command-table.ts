@@ -24,6 +24,8 @@ export const COMMAND_LOADERS: Readonly<Record<string, Loader>> = {
   'image:list': () => import('../commands/image/list.ts'),
   'image:rm': () => import('../commands/image/rm.ts'),
   'image:verify': () => import('../commands/image/verify.ts'),
+  info: () => import('../commands/info.ts'),
+  run: () => import('../commands/run.ts'),
   version: () => import('../commands/version.ts'),
 };
 

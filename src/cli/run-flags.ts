@@ -1,6 +1,7 @@
 /** The flags of `dray run`, with docker's names and meaning. */
 import { resolve } from 'node:path';
-import { Flags, type Interfaces } from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
+import type { InferredFlags } from '@oclif/core/interfaces';
 import { parsePlatform } from '../core/oci/platform.ts';
 import { parseCapability } from '../core/runtime/capabilities.ts';
 import type { RunOptions } from '../core/runtime/run-options.ts';
@@ -109,7 +110,7 @@ export const runFlags = {
 };
 
 /** The values that oclif parses for `runFlags`. */
-export type RunFlagValues = Interfaces.InferredFlags<typeof runFlags>;
+export type RunFlagValues = InferredFlags<typeof runFlags>;
 
 /** Where relative paths and lone names of variables are looked up. */
 export interface RunFlagsContext {

@@ -1,5 +1,6 @@
 /** Where flags and environment become settings: the only reader of the environment. */
 import { resolve } from 'node:path';
+import { hasErrno } from '../core/errors.ts';
 import type { EngineSettings } from '../core/operations/engine.ts';
 
 /** Values of the global flags that settings are made from. */
@@ -20,7 +21,7 @@ export function resolveSettings(flags: SettingsFlags, version: string): EngineSe
   const env = process.env;
   const backend = flags['rootfs-backend'];
   return {
-    dataDir: resolve(flags.root ?? (env.DRAY_ROOT || DEFAULT_DATA_DIR)),
+    dataDir: resolve(workingDirectory(), flags.root ?? (env.DRAY_ROOT || DEFAULT_DATA_DIR)),
     runDir: resolve(env.DRAY_RUN_DIR || DEFAULT_RUN_DIR),
     insecureRegistries: [
       ...(flags['insecure-registry'] ?? []),
@@ -33,14 +34,25 @@ export function resolveSettings(flags: SettingsFlags, version: string): EngineSe
 }
 
 /** The environment as the caller of `bin/run` had it: what `run --env NAME` copies from. */
-export function callerEnvironment(): ReadonlyMap<string, string> {
-  const entries = Object.entries(process.env).flatMap(([name, value]): [string, string][] =>
-    value === undefined ? [] : [[name, value]],
-  );
-  const hidden = entries
-    .filter(([name]) => name.startsWith(HIDDEN_PREFIX))
-    .map(([name, value]): [string, string] => [name.slice(HIDDEN_PREFIX.length), value]);
-  return new Map([...entries.filter(([name]) => !name.startsWith(HIDDEN_PREFIX)), ...hidden]);
+export function callerEnvironment(): Readonly<Record<string, string | undefined>> {
+  const isHidden = (name: string) => name.startsWith(HIDDEN_PREFIX);
+  const entries = Object.entries(process.env);
+  return Object.fromEntries([
+    ...entries.filter(([name]) => !isHidden(name)),
+    ...entries
+      .filter(([name]) => isHidden(name))
+      .map(([name, value]) => [name.slice(HIDDEN_PREFIX.length), value]),
+  ]);
+}
+
+/** What relative paths start from; the root when the directory has been removed. */
+export function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return '/';
+    throw error;
+  }
 }
 
 /** What a terminal may be sent. */

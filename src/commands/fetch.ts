@@ -3,6 +3,7 @@ import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
 import { formatImageId } from '../cli/image-fields.ts';
 import { printLine } from '../cli/output.ts';
+import { platformFlag } from '../cli/platform-flag.ts';
 import { openProgressView } from '../cli/progress-view.ts';
 
 /** `dray fetch`. */
@@ -19,10 +20,7 @@ export default class Fetch extends BaseCommand {
     }),
   };
   static override flags = {
-    platform: Flags.string({
-      description: "platform of the image to fetch; default is the host's",
-      helpValue: 'OS/ARCH[/VARIANT]',
-    }),
+    platform: platformFlag(),
     'pull-policy': Flags.option({
       options: ['new', 'update', 'never'] as const,
       default: 'update' as const,
@@ -32,9 +30,7 @@ export default class Fetch extends BaseCommand {
   async run() {
     const { args, flags } = await this.parse(Fetch);
     const { fetchImage } = await import('../core/operations/fetch-image.ts');
-    const { parsePlatform } = await import('../core/oci/platform.ts');
-    const platform =
-      flags.platform === undefined ? {} : { platform: parsePlatform(flags.platform) };
+    const platform = flags.platform === undefined ? {} : { platform: flags.platform };
     const engine = await this.openEngine(flags);
     using view = openProgressView({ isQuiet: flags.quiet });
     const fetched = [];

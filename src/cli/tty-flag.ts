@@ -1,0 +1,12 @@
+/** `-t` where there is no terminal. */
+import type { RunOptions } from '../core/runtime/run-options.ts';
+import { writeStderr } from './output.ts';
+
+/** `options` without a terminal if there is none to give, which is said on standard error. */
+export async function withUsableTerminal(options: RunOptions): Promise<RunOptions> {
+  if (!options.tty) return options;
+  const { isTerminal } = await import('./terminal.ts');
+  if (isTerminal('stdin') || isTerminal('stdout')) return options;
+  writeStderr('dray: neither stdin nor stdout is a terminal; -t has no effect\n');
+  return { ...options, tty: false };
+}

@@ -1,0 +1,53 @@
+import * as Args from '@oclif/core/args';
+import { BaseCommand } from '../cli/base-command.ts';
+import { openProgressView } from '../cli/progress-view.ts';
+import { parseRunFlags, runFlags } from '../cli/run-flags.ts';
+import { callerEnvironment, workingDirectory } from '../cli/settings.ts';
+import { withUsableTerminal } from '../cli/tty-flag.ts';
+
+/** `dray run`. */
+export default class Run extends BaseCommand {
+  static override summary = 'Run a command in a new container and end with its exit status';
+  static override description = [
+    'The image is fetched when it is missing. Flags stand before IMAGE; what follows it reaches the',
+    'container untouched. The container has no network unless --network host gives it the',
+    "machine's: --network none is the default for now.",
+  ].join(' ');
+  static override usage = 'run [FLAGS] IMAGE [COMMAND [ARG...]]';
+  static override examples = [
+    'dray run --rm busybox echo hello',
+    'dray run --rm -it -v "$PWD":/work -w /work debian bash',
+  ];
+  static override stopsAtPositional = true;
+  static override args = {
+    image: Args.string({
+      description: 'reference, image id, or oci:DIR, oci-archive:FILE, docker-archive:FILE',
+      required: true,
+      ignoreStdin: true,
+    }),
+    command: Args.string({
+      description: "command and arguments, instead of the image's",
+      multiple: true,
+      ignoreStdin: true,
+    }),
+  };
+  static override flags = runFlags;
+
+  async run() {
+    const { args, flags } = await this.parse(Run);
+    const parsed = parseRunFlags(flags, args.image, args.command ?? [], {
+      env: callerEnvironment(),
+      cwd: workingDirectory(),
+    });
+    const options = await withUsableTerminal(parsed);
+    const engine = await this.openEngine(flags);
+    const { runContainer } = await import('../core/operations/run-container.ts');
+    using view = openProgressView({ isQuiet: options.quiet });
+    const { status } = await runContainer(engine, options, {
+      signal: this.signal,
+      signals: this.signals,
+      onProgress: view.onProgress,
+    });
+    this.exitStatus = status;
+  }
+}
