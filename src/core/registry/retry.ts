@@ -133,6 +133,6 @@ export function parseRetryAfter(value: string | undefined, nowMs: number): numbe
   if (value === undefined) return undefined;
   const text = value.trim();
   if (/^[0-9]{1,15}$/.test(text)) return Number(text) * 1000;
-  const date = text.length <= 64 ? Date.parse(text) : Number.NaN;
+  const date = /^[A-Z][A-Za-z0-9 ,:-]{1,40}$/.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
 }
