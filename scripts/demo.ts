@@ -1,8 +1,9 @@
 /** The part of the demo behind the set-up: every command is shown as a user would type it. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeBareBundle } from '../test/support/bare-bundle.ts';
 import { busyboxImage } from '../test/support/busybox-image.ts';
 import { writeLayout } from '../test/support/layout-writer.ts';
 
@@ -25,22 +26,6 @@ function dray(...argv: string[]): void {
   if (status !== 0) throw new Error(`dray ${argv[0]} ended with status ${status}`);
 }
 
-/** The same work with nothing around it: a prepared root and a config that runc made. */
-function prepareBareBundle(): string {
-  const bundleDir = join(workDir, 'bundle');
-  const rootDir = join(bundleDir, 'rootfs');
-  mkdirSync(join(rootDir, 'bin'), { recursive: true });
-  for (const directory of ['dev', 'proc', 'sys']) mkdirSync(join(rootDir, directory));
-  execFileSync('cp', ['/bin/busybox', join(rootDir, 'bin/true')]);
-  execFileSync('runc', ['spec', '--bundle', bundleDir]);
-  const config = JSON.parse(readFileSync(join(bundleDir, 'config.json'), 'utf8'));
-  config.process.terminal = false;
-  config.process.args = ['/bin/true'];
-  config.process.rlimits = [];
-  writeFileSync(join(bundleDir, 'config.json'), JSON.stringify(config));
-  return bundleDir;
-}
-
 /** Median milliseconds of each job; the jobs take turns, so that the machine's moods hit both. */
 function compare(jobs: readonly (() => void)[]): number[] {
   const times = jobs.map((): number[] => []);
@@ -55,7 +40,8 @@ function compare(jobs: readonly (() => void)[]): number[] {
 }
 
 function showTiming(): void {
-  const bundleDir = prepareBareBundle();
+  const bundleDir = join(workDir, 'bundle');
+  writeBareBundle(bundleDir);
   const runcRoot = join(workDir, 'bare');
   const run = ['run', '--rm', '--network', 'none', '--quiet', IMAGE, 'true'];
   const [ours = 0, bare = 0] = compare([

@@ -1,0 +1,57 @@
+/** The engines that are compared, each with a store in a directory of its own. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Cost, timeProcess } from './measure.ts';
+
+/** An engine with an empty store somewhere. */
+export interface BenchEngine {
+  readonly name: string;
+  fetch(reference: string): Promise<Cost>;
+  /** Runs `true` in an image that is there, removes the container. */
+  run(reference: string): Promise<Cost>;
+}
+
+const DRAY = new URL('../bin/run', import.meta.url).pathname;
+
+/** dray with its store below `directory`. */
+export function drayEngine(directory: string): BenchEngine {
+  const env = {
+    ...process.env,
+    DRAY_ROOT: join(directory, 'store'),
+    DRAY_RUN_DIR: join(directory, 'run'),
+  };
+  return {
+    name: 'dray',
+    fetch: (reference) => timeProcess([DRAY, 'fetch', '--quiet', reference], env),
+    run: (reference) =>
+      timeProcess([DRAY, 'run', '--rm', '--network', 'none', reference, 'true'], env),
+  };
+}
+
+/**
+ * podman with its store below `directory`, set up so that it also works where root may not raise
+ * limits and control groups are of version 1.
+ */
+export function podmanEngine(directory: string): BenchEngine {
+  const configFile = join(directory, 'containers.conf');
+  mkdirSync(join(directory, 'networks'), { recursive: true });
+  writeFileSync(
+    configFile,
+    `[containers]\ndefault_ulimits=["nofile=1024:1024","nproc=1024:1024"]\n` +
+      `[network]\nnetwork_config_dir="${directory}/networks"\n`,
+  );
+  const env = { ...process.env, CONTAINERS_CONF: configFile };
+  const podman = [
+    'podman',
+    ...['--root', join(directory, 'root'), '--runroot', join(directory, 'runroot')],
+    ...['--tmpdir', join(directory, 'tmp'), '--cgroup-manager', 'cgroupfs'],
+    ...['--events-backend', 'none', '--runtime', 'runc'],
+  ];
+  const run = ['run', '--rm', '--network', 'none', '--pull', 'never'];
+  return {
+    name: 'podman',
+    fetch: (reference) =>
+      timeProcess([...podman, 'pull', '-q', '--tls-verify=false', reference], env),
+    run: (reference) => timeProcess([...podman, ...run, reference, 'true'], env),
+  };
+}
