@@ -41,6 +41,12 @@ import { pauseBriefly } from './pause.ts';
 export type { Container } from './container.ts';
 export type { ContainerListing } from './container-directory.ts';
 
+/** What a container needs of the store. */
+export type ContainerContent = Pick<
+  ContainerRecord,
+  'imageId' | 'chainId' | 'diffIds' | 'removeOnExit'
+>;
+
 /** What a container is made with. */
 export interface NewContainer {
   readonly name?: string;
@@ -190,16 +196,18 @@ function sweepDead(dataDir: string): Container[] {
 
 function claimLitter(dataDir: string, id: ContainerId): Container[] {
   const directory = containerDir(dataDir, id);
-  const isLitterNow = (): boolean =>
-    isLitter({
-      // A container whose record is damaged is of no use to anyone.
-      removeOnExit: readTolerant(recordFile(directory), parseRecord)?.removeOnExit ?? true,
-      hasPid: existsSync(pidFile(directory)),
-      hasExit: existsSync(exitFile(directory)),
-    });
-  if (FileLock.isHeld(lockPath(directory)) || !isLitterNow()) return [];
+  if (FileLock.isHeld(lockPath(directory)) || !isLitterAt(directory)) return [];
   const container = claim(dataDir, id);
   return container === undefined ? [] : [container];
+}
+
+function isLitterAt(directory: string): boolean {
+  return isLitter({
+    // A container whose record is damaged is of no use to anyone.
+    removeOnExit: readTolerant(recordFile(directory), parseRecord)?.removeOnExit ?? true,
+    hasPid: existsSync(pidFile(directory)),
+    hasExit: existsSync(exitFile(directory)),
+  });
 }
 
 function removeUnheld(directory: string): void {
@@ -209,15 +217,16 @@ function removeUnheld(directory: string): void {
 }
 
 /**
- * What the containers that live need of the store: image ids, chainIDs, diffIDs. To be called under
- * the exclusive gc lock: a run makes its container while it holds that shared.
+ * What containers need of the store: those that live, and those that ended and are kept. To be
+ * called under the exclusive gc lock: a run makes its container while it holds that shared.
  */
-function contentInUse(dataDir: string): (ImageId | ChainId | DiffId)[] {
+function contentInUse(dataDir: string): ContainerContent[] {
   return containerEntries(dataDir).flatMap(({ id, suffix }) => {
+    if (suffix !== '') return [];
     const directory = containerDir(dataDir, id);
-    if (suffix !== '' || !FileLock.isHeld(lockPath(directory))) return [];
-    const record = readTolerant(recordFile(directory), parseRecord);
-    return record === undefined ? [] : [record.imageId, record.chainId, ...record.diffIds];
+    const isLive = FileLock.isHeld(lockPath(directory));
+    if (!isLive && isLitterAt(directory)) return [];
+    return readTolerant(recordFile(directory), parseRecord) ?? [];
   });
 }
 

@@ -81,17 +81,11 @@ export function storeAssembled(
   const indexes = diffIds.map((diffId) => known.get(diffId) ?? readLayerIndex(dataDir, diffId));
   const rootfs = assembleRootfs(diffIds, indexes, onProgress);
   writeStoreFile(dataDir, rootfsImagePath(dataDir, rootfs.chainId), rootfs.image, { mode: 0o400 });
-  storeSummary(dataDir, stored, rootfs);
+  writeSummary(dataDir, summariseAssembled(stored, rootfs));
 }
 
-/** Writes the summary of an image whose metadata image is written, and returns it. */
-export function storeSummary(
-  dataDir: string,
-  stored: StoredImage,
-  rootfs: AssembledRootfs,
-): ImageSummary {
+/** The summary of an image whose root file system is assembled. Pure. */
+export function summariseAssembled(stored: StoredImage, rootfs: AssembledRootfs): ImageSummary {
   const { chainId, devices } = rootfs;
-  const summary = summariseImage({ ...stored, chainId, devices });
-  writeSummary(dataDir, summary);
-  return summary;
+  return summariseImage({ ...stored, chainId, devices });
 }

@@ -1,4 +1,5 @@
 /** The engine: settings resolved once, and the store they name. */
+import { join } from 'node:path';
 import type { BackendName } from '../rootfs/backend.ts';
 import { ImageStore } from '../store/image-store.ts';
 
@@ -31,4 +32,9 @@ export interface Engine {
  */
 export function openEngine(settings: EngineSettings): Engine {
   return { settings, store: ImageStore.open(settings.dataDir) };
+}
+
+/** Where runc keeps its state. */
+export function runtimeRoot({ settings }: Engine): string {
+  return join(settings.runDir, 'runc');
 }

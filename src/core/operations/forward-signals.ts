@@ -9,8 +9,8 @@ export interface SignalSource {
 
 /** How signals reach the container. */
 export interface ForwardOptions {
-  /** Name of the signal that asks the container to end; SIGTERM is passed on as this one. */
-  readonly stopSignal: NodeJS.Signals;
+  /** Number of the signal that asks the container to end; SIGTERM is passed on as this one. */
+  readonly stopSignal: number;
   /** After a SIGTERM the container is killed when it has not ended after so long. */
   readonly stopTimeoutSeconds: number | undefined;
 }

@@ -1,7 +1,7 @@
 /** The root file system of a container: mounted in a mount namespace of this process alone. */
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { SystemCallError } from '../host/errno.ts';
+import { SystemCallError } from '../host/libc.ts';
 import { type BackendName, chooseBackend, mountRootfs } from '../rootfs/backend.ts';
 import type { ImageSummary } from '../store/image-summary.ts';
 import {

@@ -1,13 +1,13 @@
 /** `image rm`: take names away, and what nothing else needs off the disk. */
 import { EngineError } from '../errors.ts';
 import type { ImageId } from '../oci/digest.ts';
-import { acquireExclusive } from '../store/gc-lock.ts';
-import type { ImageRecord } from '../store/image-store.ts';
+import { removeImages as removeFromStore } from '../store/collect.ts';
+import type { ImageRecord } from '../store/layout-index.ts';
 import { resolveImage } from '../store/resolve.ts';
-import { sweep } from './collect-garbage.ts';
+import { contentBeyondRemoval } from './content-in-use.ts';
 import type { Engine } from './engine.ts';
 
-/** One image that lost a name, or all of it. */
+/** One image that lost names, or all of it. */
 export interface RemovedImage {
   readonly imageId: ImageId;
   /** The names it lost. */
@@ -29,53 +29,55 @@ export interface Removal {
 }
 
 /**
- * Removes images by reference, id or unique id prefix, in any mix; an image named twice is removed
+ * Removes images by reference, id or unique id prefix, in any mix; an image meant twice is removed
  * once. A reference takes that name away and leaves the image while it has others; an id takes all
  * names. What nothing else needs is unlinked before this returns; a container that runs from it
  * goes on, since the kernel holds its files.
  *
  * @returns what was removed, and the inputs that named nothing; these do not hinder the others.
+ * @throws EngineError `STORE_CORRUPT`, `STORE_UNUSABLE`
  */
 export async function removeImages(engine: Engine, inputs: readonly string[]): Promise<Removal> {
-  using _lock = await acquireExclusive(engine.settings.dataDir);
-  const records = engine.store.readReferences();
-  const doomed = new Set<ImageRecord>();
+  const { dataDir } = engine.settings;
+  const before = engine.store.readReferences();
+  const { chosen, failures } = choose(before, inputs);
+  if (chosen.length === 0) return { removed: [], failures };
+  const { records } = await removeFromStore(
+    engine.store,
+    (record) => chosen.some((each) => isSame(each, record)),
+    { inUse: () => contentBeyondRemoval(dataDir) },
+  );
+  return { removed: groupByImage(records, engine.store.readReferences()), failures };
+}
+
+function choose(records: readonly ImageRecord[], inputs: readonly string[]) {
+  const chosen: ImageRecord[] = [];
   const failures: RemovalFailure[] = [];
   for (const input of inputs) {
     try {
-      for (const record of resolveImage(records, input)) doomed.add(record);
+      chosen.push(...resolveImage(records, input));
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       failures.push({ input, error });
     }
   }
-  if (doomed.size > 0) {
-    await engine.store.updateReferences((current) =>
-      current.filter((record) => !isAmong(record, doomed)),
-    );
-    sweep(engine);
-  }
-  return { removed: groupByImage(doomed, records), failures };
+  return { chosen, failures };
 }
 
-function isAmong(record: ImageRecord, doomed: ReadonlySet<ImageRecord>): boolean {
-  for (const { reference, imageId, manifest } of doomed) {
-    const isSame = record.imageId === imageId && record.manifest.digest === manifest.digest;
-    if (isSame && record.reference === reference) return true;
-  }
-  return false;
+function isSame(a: ImageRecord, b: ImageRecord): boolean {
+  return a.reference === b.reference && a.manifest.digest === b.manifest.digest;
 }
 
 function groupByImage(
-  doomed: ReadonlySet<ImageRecord>,
-  records: readonly ImageRecord[],
+  removed: readonly ImageRecord[],
+  left: readonly ImageRecord[],
 ): RemovedImage[] {
-  const imageIds = new Set([...doomed].map(({ imageId }) => imageId));
+  const imageIds = new Set(removed.map(({ imageId }) => imageId));
   return [...imageIds].map((imageId) => ({
     imageId,
-    references: [...doomed].flatMap((record) =>
+    references: removed.flatMap((record) =>
       record.imageId === imageId && record.reference !== undefined ? [record.reference] : [],
     ),
-    isStillNamed: records.some((record) => record.imageId === imageId && !doomed.has(record)),
+    isStillNamed: left.some((record) => record.imageId === imageId),
   }));
 }

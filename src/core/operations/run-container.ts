@@ -1,17 +1,19 @@
 /** `run`: from an image to a running container, and back to nothing. */
-import { join } from 'node:path';
 import { type Container, ContainerStore } from '../container/container-store.ts';
+import { isErrno, unsharePrivateMounts } from '../host/libc.ts';
 import { unmount } from '../host/mount.ts';
 import type { OperationOptions } from '../progress.ts';
-import { prepareBundle } from '../runtime/bundle.ts';
+import { type PreparedBundle, prepareBundle } from '../runtime/bundle.ts';
 import { readHostFacts } from '../runtime/host-facts.ts';
 import type { RunOptions } from '../runtime/run-options.ts';
-import { findRunc, type RunningContainer, runContainer as startRunc } from '../runtime/runc.ts';
+import { type ContainerExit, runContainer as startRunc } from '../runtime/runc.ts';
+import { findRunc } from '../runtime/runc-program.ts';
 import { startWatch } from '../runtime/supervisor-watch.ts';
 import { acquireShared } from '../store/gc-lock.ts';
-import { touchLastUsed } from '../store/image-summary.ts';
+import { type ImageSummary, touchLastUsed } from '../store/image-summary.ts';
 import { volumesDir } from '../store/store-paths.ts';
-import type { Engine } from './engine.ts';
+import { claimCidFile } from './cid-file.ts';
+import { type Engine, runtimeRoot } from './engine.ts';
 import { forwardSignals, type SignalSource } from './forward-signals.ts';
 import { imageForRun, type RunnableImage } from './image-for-run.ts';
 import {
@@ -28,7 +30,7 @@ export interface RunHooks extends OperationOptions {
 
 /** How the run ended. */
 export interface RunResult {
-  /** The container's exit status, 128+n after signal n, 125 to 127 when it did not start. */
+  /** The container's own exit status, or 128+n after signal n. */
   readonly status: number;
 }
 
@@ -38,10 +40,10 @@ export interface RunResult {
  *
  * The process moves into a private mount namespace and does not come back: it can run one container
  * and nothing else. Afterwards nothing of the container is left but, without `removeOnExit`, its
- * directory. If this process is killed, the container is ended within a second and the next command
+ * directory. If this process is killed, the container is ended within a second, and `image gc`
  * removes the rest.
  *
- * @throws EngineError of almost every code; the container has then not been started
+ * @throws EngineError of almost every code; the container's process has then never run
  */
 export async function runContainer(
   engine: Engine,
@@ -49,23 +51,156 @@ export async function runContainer(
   hooks: RunHooks,
 ): Promise<RunResult> {
   const runcPath = findRunc(engine.settings.runcPath);
+  using cidFile = claimCidFile(options.cidFile);
   const image = await imageForRun(engine, { ...options, ...hooks });
+  using prepared = await prepareContainer(engine, { options, hooks, image });
   hooks.signal?.throwIfAborted();
-  const container = createContainer(engine, options, image);
-  let isRemovable = true;
+  cidFile?.write(prepared.container.id);
+  const exit = await supervise(engine, { options, hooks, prepared, runcPath });
+  if (exit.failure !== undefined) throw exit.failure;
+  prepared.keepUnlessRemoved(exit);
+  return { status: exit.status };
+}
+
+interface RunRequest {
+  readonly options: RunOptions;
+  readonly hooks: RunHooks;
+}
+
+/** A container that is mounted and has its bundle. Disposing unmounts, removes, and lets go. */
+interface PreparedContainer extends Disposable {
+  readonly container: Container;
+  readonly bundle: PreparedBundle;
+  /** Records how it ended, and keeps it if it was not to be removed. */
+  keepUnlessRemoved(exit: ContainerExit): void;
+}
+
+async function prepareContainer(
+  engine: Engine,
+  { options, hooks, image }: RunRequest & { readonly image: RunnableImage },
+): Promise<PreparedContainer> {
+  using release = new DisposableStack();
+  const container = await createContainer(engine, { options, hooks, image, release });
+  const directories = makeContainerDirectories(container.directory);
+  unsharePrivateMounts();
+  release.defer(() => unmountAll(directories));
+  await mountImage(engine, image.summary, { directories, options, hooks });
+  touchLastUsed(engine.settings.dataDir, image.summary.imageId);
+  const { architecture, ...config } = image.summary.config;
+  const bundle = await prepareBundle({
+    options,
+    image: { architecture, config },
+    containerId: container.id,
+    bundleDir: container.directory,
+    volumesDir: volumesDir(engine.settings.dataDir),
+    host: readHostFacts(),
+  });
+  for (const message of bundle.warnings) hooks.onProgress?.({ type: 'warning', message });
+  const cleanUp = release.move();
+  let isKept = false;
+  return {
+    container,
+    bundle,
+    keepUnlessRemoved: (exit) => {
+      if (options.removeOnExit) return;
+      container.recordExit({ status: exit.status, finishedAt: new Date() });
+      isKept = true;
+    },
+    [Symbol.dispose]: () => {
+      cleanUp.dispose();
+      if (!isKept) container.remove();
+      container[Symbol.dispose]();
+    },
+  };
+}
+
+/**
+ * The container is made under the shared gc lock: a collection either sees it or has ended before,
+ * and then the image's files are looked for afterwards.
+ */
+async function createContainer(
+  engine: Engine,
+  request: RunRequest & { readonly image: RunnableImage; readonly release: DisposableStack },
+): Promise<Container> {
+  const { options, image, hooks } = request;
+  const { dataDir } = engine.settings;
+  const { summary, reference } = image;
+  using _shared = await acquireShared(dataDir, waiting(hooks));
+  return ContainerStore.create(dataDir, {
+    ...(options.name === undefined ? {} : { name: options.name }),
+    imageId: summary.imageId,
+    chainId: summary.chainId,
+    diffIds: summary.devices,
+    ...(reference === undefined ? {} : { reference }),
+    command: commandOf(options, summary.config),
+    removeOnExit: options.removeOnExit,
+  });
+}
+
+/** Derived files that are gone are made again, once. */
+async function mountImage(
+  engine: Engine,
+  summary: ImageSummary,
+  { directories, options, hooks }: RunRequest & { readonly directories: ContainerDirectories },
+): Promise<void> {
+  const plan = { directories, volatile: options.removeOnExit };
   try {
-    const directories = await mountImage(engine, options, { image, container });
-    const running = start(engine, { options, hooks, image, container, runcPath });
-    // From here on the container's end is recorded before anything else happens to it.
-    const exit = await running.exited;
-    isRemovable = options.removeOnExit || !exit.isStarted;
-    if (!isRemovable) container.recordExit({ status: exit.status, finishedAt: new Date() });
-    for (const directory of [directories.mountPoint, directories.lowerMountPoint]) {
-      unmount(directory, { detach: true });
-    }
-    return { status: exit.status };
-  } finally {
-    if (isRemovable) container.remove();
-    container[Symbol.dispose]();
+    await mountContainer(engine, summary, plan);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    const { restoreImage } = await import('./restore-image.ts');
+    await restoreImage(engine.settings.dataDir, summary, hooks);
+    await mountContainer(engine, summary, plan);
   }
+}
+
+/** Only shown; what is run is decided by the bundle. */
+function commandOf(
+  { entrypoint, command }: RunOptions,
+  image: { readonly Entrypoint?: readonly string[]; readonly Cmd?: readonly string[] },
+): string[] {
+  const own = command.length > 0 || entrypoint !== undefined ? command : (image.Cmd ?? []);
+  return [...(entrypoint ?? image.Entrypoint ?? []), ...own];
+}
+
+/** Waits for the container's end; from here on it, not this process, is the one to be interrupted. */
+async function supervise(
+  engine: Engine,
+  {
+    options,
+    hooks,
+    prepared,
+    runcPath,
+  }: RunRequest & { readonly prepared: PreparedContainer; readonly runcPath: string },
+): Promise<ContainerExit> {
+  const { container, bundle } = prepared;
+  const target = { runcPath, runtimeRoot: runtimeRoot(engine), containerId: container.id };
+  const { cgroupsPath } = bundle.config.linux;
+  using _watch = startWatch({ ...target, ...(cgroupsPath === undefined ? {} : { cgroupsPath }) });
+  const running = startRunc({
+    ...target,
+    bundleDir: container.directory,
+    stdin: options.interactive ? 'inherit' : 'ignore',
+    tty: options.tty,
+  });
+  using _forwarding = forwardSignals(hooks.signals, running, {
+    stopSignal: bundle.stopSignal,
+    stopTimeoutSeconds: options.stopTimeoutSeconds,
+  });
+  return await running.exited;
+}
+
+function unmountAll({ mountPoint, lowerMountPoint }: ContainerDirectories): void {
+  for (const directory of [mountPoint, lowerMountPoint]) {
+    try {
+      unmount(directory, { detach: true });
+    } catch (error) {
+      // EINVAL: nothing is mounted there, as with the directory back-end or after a failure.
+      if (!isErrno(error, 'EINVAL')) throw error;
+    }
+  }
+}
+
+function waiting({ signal }: OperationOptions) {
+  return signal === undefined ? {} : { signal };
 }
