@@ -80,7 +80,11 @@ async function prepareContainer(
   { options, hooks, image }: RunRequest & { readonly image: RunnableImage },
 ): Promise<PreparedContainer> {
   using release = new DisposableStack();
-  const container = await createContainer(engine, { options, hooks, image, release });
+  const container = release.use(await createContainer(engine, { options, hooks, image }));
+  let isKept = false;
+  release.defer(() => {
+    if (!isKept) container.remove();
+  });
   const directories = makeContainerDirectories(container.directory);
   unsharePrivateMounts();
   release.defer(() => unmountAll(directories));
@@ -97,7 +101,6 @@ async function prepareContainer(
   });
   for (const message of bundle.warnings) hooks.onProgress?.({ type: 'warning', message });
   const cleanUp = release.move();
-  let isKept = false;
   return {
     container,
     bundle,
@@ -106,11 +109,7 @@ async function prepareContainer(
       container.recordExit({ status: exit.status, finishedAt: new Date() });
       isKept = true;
     },
-    [Symbol.dispose]: () => {
-      cleanUp.dispose();
-      if (!isKept) container.remove();
-      container[Symbol.dispose]();
-    },
+    [Symbol.dispose]: () => cleanUp.dispose(),
   };
 }
 
@@ -120,7 +119,7 @@ async function prepareContainer(
  */
 async function createContainer(
   engine: Engine,
-  request: RunRequest & { readonly image: RunnableImage; readonly release: DisposableStack },
+  request: RunRequest & { readonly image: RunnableImage },
 ): Promise<Container> {
   const { options, image, hooks } = request;
   const { dataDir } = engine.settings;
