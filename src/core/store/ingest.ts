@@ -15,6 +15,7 @@
 import {
   closeSync,
   constants,
+  fchmodSync,
   fdatasync,
   fstatSync,
   ftruncateSync,
@@ -174,7 +175,10 @@ async function settleAll(work: readonly Promise<void>[]): Promise<void> {
 
 function openPart(path: string): number {
   const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
-  return openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+  const fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0o600);
+  // The umask may have taken bits that we need.
+  fchmodSync(fd, 0o600);
+  return fd;
 }
 
 /**

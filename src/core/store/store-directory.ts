@@ -13,7 +13,9 @@ import { withStoreErrors } from './store-error.ts';
 import { readStoreFile, writeStoreFile } from './store-file.ts';
 import {
   blobsDir,
+  gcLockPath,
   imagesDir,
+  indexLockPath,
   ingestDir,
   layersDir,
   layoutIndexFile,
@@ -118,8 +120,11 @@ function makeStore(dataDir: string, found: Stats | undefined): void {
     makePrivateDirectory(`${directory}/sha256`);
   }
   writeStoreFile(dataDir, layoutMarkerFile(dataDir), '{"imageLayoutVersion":"1.0.0"}');
-  // Only if missing: another maker may be ready already, and have put references into its own.
+  // Only if missing: another maker may be ready already, have put references, and hold locks.
   writeStoreFile(dataDir, layoutIndexFile(dataDir), encodeLayoutIndex([]), { ifMissing: true });
+  for (const path of [gcLockPath(dataDir), indexLockPath(dataDir)]) {
+    writeStoreFile(dataDir, path, '', { ifMissing: true, durable: false });
+  }
   syncDirectory(dataDir);
   writeStoreFile(dataDir, versionFile(dataDir), `${STORE_VERSION}\n`);
   syncDirectory(dataDir);
