@@ -1,4 +1,6 @@
 /** JSON shapes of images: rkt's keys, times as RFC 3339. */
+import type { Collection } from '../core/operations/collect-garbage.ts';
+import type { FetchedImage } from '../core/operations/fetch-image.ts';
 import type { ImageInspection } from '../core/operations/inspect-image.ts';
 import type { ImageListing } from '../core/operations/list-images.ts';
 
@@ -55,5 +57,34 @@ export function inspectionJson(inspection: ImageInspection): InspectionJson {
     size: inspection.sizeBytes,
     config: inspection.config,
     manifest: inspection.manifest,
+  };
+}
+
+/** One element of `fetch --json`. */
+export interface FetchedJson {
+  readonly id: string;
+  readonly name: string | null;
+  /** Whether the store changed. */
+  readonly changed: boolean;
+}
+
+/** The JSON form of a fetched image. */
+export function fetchedJson({ imageId, reference, changed }: FetchedImage): FetchedJson {
+  return { id: imageId, name: reference ?? null, changed };
+}
+
+/** `image gc --json`. */
+export interface CollectionJson {
+  readonly removed_files: number;
+  readonly freed_bytes: number;
+  readonly removed_containers: number;
+}
+
+/** The JSON form of a collection. */
+export function collectionJson(collection: Collection): CollectionJson {
+  return {
+    removed_files: collection.removedFiles,
+    freed_bytes: collection.freedBytes,
+    removed_containers: collection.removedContainers,
   };
 }

@@ -33,12 +33,15 @@ export function resolveSettings(flags: SettingsFlags, version: string): EngineSe
   };
 }
 
+/** What `bin/run` itself sets for Node. */
+const OWN_NAMES = ['NODE_COMPILE_CACHE', 'NODE_COMPILE_CACHE_PORTABLE'];
+
 /** The environment as the caller of `bin/run` had it: what `run --env NAME` copies from. */
 export function callerEnvironment(): Readonly<Record<string, string | undefined>> {
   const isHidden = (name: string) => name.startsWith(HIDDEN_PREFIX);
   const entries = Object.entries(process.env);
   return Object.fromEntries([
-    ...entries.filter(([name]) => !isHidden(name)),
+    ...entries.filter(([name]) => !isHidden(name) && !OWN_NAMES.includes(name)),
     ...entries
       .filter(([name]) => isHidden(name))
       .map(([name, value]) => [name.slice(HIDDEN_PREFIX.length), value]),

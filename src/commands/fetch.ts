@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
 import { formatImageId } from '../cli/image-fields.ts';
+import { fetchedJson } from '../cli/image-json.ts';
 import { printLine } from '../cli/output.ts';
 import { platformFlag } from '../cli/platform-flag.ts';
 import { openProgressView } from '../cli/progress-view.ts';
@@ -35,14 +36,14 @@ export default class Fetch extends BaseCommand {
     using view = openProgressView({ isQuiet: flags.quiet });
     const fetched = [];
     for (const source of args.image) {
-      const { imageId, reference, changed } = await fetchImage(engine, source, {
+      const image = await fetchImage(engine, source, {
         ...platform,
         pullPolicy: flags['pull-policy'],
         signal: this.signal,
         onProgress: view.onProgress,
       });
-      if (!this.jsonEnabled()) printLine(formatImageId(imageId));
-      fetched.push({ id: imageId, name: reference ?? null, changed });
+      if (!this.jsonEnabled()) printLine(formatImageId(image.imageId));
+      fetched.push(fetchedJson(image));
     }
     return fetched;
   }

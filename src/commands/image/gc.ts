@@ -1,5 +1,6 @@
 import { BaseCommand } from '../../cli/base-command.ts';
 import { formatSize } from '../../cli/humanize.ts';
+import { collectionJson } from '../../cli/image-json.ts';
 import { writeStderr } from '../../cli/output.ts';
 
 /** `dray image gc`. */
@@ -12,11 +13,12 @@ export default class ImageGc extends BaseCommand {
     const { flags } = await this.parse(ImageGc);
     const engine = await this.openEngine(flags);
     const { collectGarbage } = await import('../../core/operations/collect-garbage.ts');
-    const { removedFiles, freedBytes, containers } = await collectGarbage(engine);
+    const collection = await collectGarbage(engine, { signal: this.signal });
     if (!flags.quiet && !this.jsonEnabled()) {
+      const { removedFiles, freedBytes, removedContainers } = collection;
       writeStderr(`gc: ${removedFiles} file(s) removed, ${formatSize(freedBytes)} freed\n`);
-      if (containers > 0) writeStderr(`gc: ${containers} dead container(s) removed\n`);
+      if (removedContainers > 0) writeStderr(`gc: ${removedContainers} container(s) removed\n`);
     }
-    return { removed_files: removedFiles, freed_bytes: freedBytes, containers };
+    return collectionJson(collection);
   }
 }

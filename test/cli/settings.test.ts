@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { callerEnvironment, resolveSettings, terminalManners } from '../../src/cli/settings.ts';
+
+const before = { ...process.env };
+
+beforeEach(() => {
+  for (const name of Object.keys(process.env)) delete process.env[name];
+});
+afterEach(() => {
+  Object.assign(process.env, before);
+});
+
+describe('resolveSettings', () => {
+  it('has defaults', () => {
+    assert.deepEqual(resolveSettings({}, '1.0.0'), {
+      dataDir: '/var/lib/dray',
+      runDir: '/run/dray',
+      insecureRegistries: [],
+      version: '1.0.0',
+    });
+  });
+
+  it('lets a flag win over the environment, and adds registries up', () => {
+    process.env.DRAY_ROOT = '/from/env';
+    process.env.DRAY_INSECURE_REGISTRIES = 'a:5000, b';
+    const settings = resolveSettings(
+      { root: '/from/flag', 'insecure-registry': ['c'], 'rootfs-backend': 'directory' },
+      '1.0.0',
+    );
+    assert.equal(settings.dataDir, '/from/flag');
+    assert.deepEqual(settings.insecureRegistries, ['c', 'a:5000', 'b']);
+    assert.equal(settings.rootfsBackend, 'directory');
+  });
+
+  it('makes paths absolute', () => {
+    assert.equal(resolveSettings({ root: 'store' }, '1').dataDir, `${process.cwd()}/store`);
+  });
+
+  it('takes an empty variable for one that is not set', () => {
+    process.env.DRAY_ROOT = '';
+    assert.equal(resolveSettings({}, '1').dataDir, '/var/lib/dray');
+  });
+});
+
+describe('callerEnvironment', () => {
+  it('gives back what bin/run hid from Node, and hides what bin/run set', () => {
+    Object.assign(process.env, {
+      HOME: '/root',
+      DRAY_CALLER_NODE_OPTIONS: '--inspect',
+      NODE_COMPILE_CACHE: '/ours',
+    });
+    assert.deepEqual({ ...callerEnvironment() }, { HOME: '/root', NODE_OPTIONS: '--inspect' });
+  });
+});
+
+describe('terminalManners', () => {
+  const rows: readonly (readonly [Record<string, string>, boolean, boolean])[] = [
+    [{ TERM: 'xterm' }, true, true],
+    [{ TERM: 'xterm', NO_COLOR: '1' }, false, true],
+    [{ TERM: 'xterm', NO_COLOR: '' }, true, true],
+    [{ TERM: 'dumb' }, false, false],
+  ];
+  for (const [env, isColourWelcome, canMoveCursor] of rows) {
+    it(`for ${JSON.stringify(env)}`, () => {
+      Object.assign(process.env, env);
+      assert.deepEqual(terminalManners(), { isColourWelcome, canMoveCursor });
+    });
+  }
+});
