@@ -4,17 +4,15 @@
  * Nothing is kept of what was read but the index; the blob, the tar and the data file stream by.
  * Hostile bytes are parsed here and nowhere else, by code that makes no host path of them.
  */
-import { createHash } from 'node:crypto';
-import { EngineError } from '../errors.ts';
-import { algorithmOf, type DiffId, type Digest, diffIdFromHash } from '../oci/digest.ts';
+import { EngineError, type ErrorCode, quote } from '../errors.ts';
+import type { DiffId, Digest } from '../oci/digest.ts';
 import { DigestVerifier } from '../oci/digest-verifier.ts';
 import type { LayerIndex } from '../oci/layer-index.ts';
 import type { LayerCompression } from './compression.ts';
 import { type LayerDataSink, writeFully } from './data-sink.ts';
-import { invalidLayer } from './layer-error.ts';
-import { LayerRecorder } from './layer-recorder.ts';
-import { DEFAULT_LAYER_LIMITS, type LayerLimits, maxTarBytesOf } from './limits.ts';
-import { TarParser } from './tar-parser.ts';
+import type { RecordedLayer } from './layer-recorder.ts';
+import { DEFAULT_LAYER_LIMITS, type LayerLimits } from './limits.ts';
+import { TarReader } from './tar-reader.ts';
 import { TarStage } from './tar-stage.ts';
 
 /** What `ingestLayer` needs. */
@@ -53,27 +51,58 @@ export interface IngestOptions {
  *   fails; the reason of `signal`; whatever `source` throws.
  */
 export async function ingestLayer(options: IngestOptions): Promise<LayerIndex> {
-  const tar = new TarReader(options);
-  using stage = new TarStage(options.compression, (bytes) => tar.take(bytes));
-  let failure: { readonly error: unknown } | undefined;
-  const attempt = async (step: () => Promise<void>): Promise<void> => {
-    if (failure !== undefined) return;
-    try {
-      await step();
-    } catch (error) {
-      if (!(error instanceof EngineError) || error.code === 'HOST_CALL_FAILED') throw error;
-      failure = { error: labelled(error, options.label) };
-      stage[Symbol.dispose]();
+  const blob = verifiedBlob(options);
+  try {
+    const { index, droppedXattrs } = await recordLayer(blob, options);
+    for (const [xattrClass, count] of droppedXattrs) {
+      const noun = count === 1 ? 'attribute' : 'attributes';
+      options.onWarning?.(
+        `${options.label}: ignored ${count} extended ${noun} ${quote(xattrClass)}`,
+      );
     }
-  };
-  for await (const chunk of verifiedBlob(options)) await attempt(() => stage.write(chunk));
-  await attempt(() => stage.end());
-  if (failure !== undefined) throw failure.error;
+    return index;
+  } catch (error) {
+    if (!(error instanceof EngineError && CODES_OF_CONTENTS.has(error.code))) throw error;
+    // Bytes that are not the expected ones explain whatever else is wrong with them.
+    for await (const _ of blob);
+    throw labelled(error, options.label);
+  } finally {
+    await blob.return();
+  }
+}
+
+/** What the contents of a blob can be accused of, once the blob itself is known to be right. */
+const CODES_OF_CONTENTS: ReadonlySet<ErrorCode> = new Set([
+  'LAYER_INVALID',
+  'LAYER_ENTRY_REJECTED',
+  'MEDIA_TYPE_UNSUPPORTED',
+]);
+
+/** Reads the tar in `blob`, which is left open when this fails. */
+async function recordLayer(
+  blob: AsyncGenerator<Buffer, void>,
+  options: IngestOptions,
+): Promise<RecordedLayer> {
+  const { compression, dataSink, expected, label, signal } = options;
+  const limits = { ...DEFAULT_LAYER_LIMITS, ...options.limits };
+  const tar = new TarReader(
+    { diffId: expected.diffId, blobBytes: expected.size, label },
+    dataSink,
+    limits,
+  );
+  using stage = new TarStage(compression, (bytes) => {
+    signal?.throwIfAborted();
+    tar.take(bytes);
+  });
+  for (let next = await blob.next(); !next.done; next = await blob.next()) {
+    await stage.write(next.value);
+  }
+  await stage.end();
   return tar.finish();
 }
 
 /** The blob's bytes, counted, stored and hashed; throws after the last one if they are not right. */
-async function* verifiedBlob(options: IngestOptions): AsyncGenerator<Buffer> {
+async function* verifiedBlob(options: IngestOptions): AsyncGenerator<Buffer, void> {
   const { blobFd, blobFdOffset = 0, signal } = options;
   const verifier = new DigestVerifier(options.expected, options.label);
   for await (const chunk of options.source) {
@@ -89,54 +118,6 @@ async function* verifiedBlob(options: IngestOptions): AsyncGenerator<Buffer> {
   }
   signal?.throwIfAborted();
   verifier.end();
-}
-
-/** Hashes, bounds and parses the tar. */
-class TarReader {
-  readonly #options: IngestOptions;
-  readonly #hash;
-  readonly #recorder: LayerRecorder;
-  readonly #parser: TarParser;
-  readonly #maxBytes: number;
-  #bytes = 0;
-
-  constructor(options: IngestOptions) {
-    const limits = { ...DEFAULT_LAYER_LIMITS, ...options.limits };
-    this.#options = options;
-    this.#hash = createHash(algorithmOf(options.expected.diffId));
-    this.#recorder = new LayerRecorder(options.dataSink, limits);
-    this.#parser = new TarParser(this.#recorder);
-    this.#maxBytes = maxTarBytesOf(options.expected.size, limits);
-  }
-
-  take(bytes: Buffer): void {
-    this.#options.signal?.throwIfAborted();
-    this.#bytes += bytes.length;
-    if (this.#bytes > this.#maxBytes) {
-      throw invalidLayer(
-        `its ${this.#options.expected.size} bytes inflate to more than ${this.#maxBytes} bytes`,
-      );
-    }
-    this.#hash.update(bytes);
-    this.#parser.push(bytes);
-  }
-
-  finish(): LayerIndex {
-    const { expected, label, onWarning } = this.#options;
-    const found = diffIdFromHash(algorithmOf(expected.diffId), this.#hash.digest('hex'));
-    if (found !== expected.diffId) {
-      throw new EngineError(
-        'DIGEST_MISMATCH',
-        `${label} does not inflate to the tar that the image config says: expected the diffID "${expected.diffId}", found "${found}"`,
-      );
-    }
-    this.#parser.end();
-    const { index, droppedXattrs } = this.#recorder.finish();
-    for (const [xattrClass, count] of droppedXattrs) {
-      onWarning?.(`${label}: ignored ${count} extended attributes ${xattrClass}`);
-    }
-    return index;
-  }
 }
 
 function labelled(error: EngineError, label: string): EngineError {

@@ -25,6 +25,9 @@ const LARGEST_MINOR = 1_048_575;
 /** -1 means "leave it as it is" to chown(2). */
 const LARGEST_ID = 2 ** 32 - 2;
 
+/** How many classes of dropped xattrs are counted apart. */
+const MOST_XATTR_CLASSES = 16;
+
 const NO_XATTRS: readonly Xattr[] = [];
 
 /** What a layer consists of, and how often something in it was ignored. */
@@ -114,8 +117,11 @@ export class LayerRecorder implements TarHandler {
     this.#builder.add(entry);
   }
 
+  // A layer may name as many classes as it likes, but not fill the terminal with them.
   #countDropped(xattrClass: string): void {
-    this.#droppedXattrs.set(xattrClass, (this.#droppedXattrs.get(xattrClass) ?? 0) + 1);
+    const isKnown = this.#droppedXattrs.has(xattrClass);
+    const key = isKnown || this.#droppedXattrs.size < MOST_XATTR_CLASSES ? xattrClass : 'others';
+    this.#droppedXattrs.set(key, (this.#droppedXattrs.get(key) ?? 0) + 1);
   }
 }
 

@@ -143,12 +143,18 @@ export class TarParser {
         this.#beginMeta(header);
         break;
       case 'g':
-        this.#skipBytes = header.sizeBytes + paddingOf(header.sizeBytes);
-        checkSkip(this.#skipBytes);
+        this.#skipGlobal(header.sizeBytes);
         break;
       default:
         this.#beginEntry(header, block);
     }
+  }
+
+  #skipGlobal(sizeBytes: number): void {
+    if (!(sizeBytes >= 0 && Number.isSafeInteger(sizeBytes))) {
+      throw invalidLayer(`a "g" header has a size of ${sizeBytes} bytes`);
+    }
+    this.#skipBytes = sizeBytes + paddingOf(sizeBytes);
   }
 
   #endArchive(): void {
@@ -276,10 +282,4 @@ function paddingOf(length: number): number {
 function untilNul(body: Buffer): string {
   const end = body.indexOf(0);
   return body.toString('latin1', 0, end < 0 ? body.length : end);
-}
-
-function checkSkip(length: number): void {
-  if (!(length >= 0 && Number.isSafeInteger(length))) {
-    throw invalidLayer(`a "g" header has a size of ${length} bytes`);
-  }
 }

@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { paxRecord } from '../../support/tar-builder.ts';
+import { ingest } from './layer-fixture.ts';
+import { accepts, refuses } from './layer-rows.ts';
+
+describe('PAX headers', () => {
+  const malformed: readonly (readonly [what: string, body: string])[] = [
+    ['a record with a wrong length', '11 path=fine\n'],
+    ['a record that runs beyond the header', '99 path=x\n'],
+    ['a record of length 0', '0 path=x\n'],
+    ['a record without a length', 'path=x\n'],
+    ['a record without "="', '7 path\n'],
+    ['a record without a newline', '10 path=xy'],
+    ['a record without a key', '5 =x\n'],
+    ['a negative length', '-9 path=x\n'],
+    ['a huge length', '99999999999999999999 path=x\n'],
+    ['a length with a sign', '+9 path=x\n'],
+    ['a NUL in a path', '13 path=fi\0ne\n'],
+    ['a NUL in a key', '11 pa\0th=ab\n'],
+    ['a size that is no number', '12 size=abc\n'],
+    ['a negative size', '11 size=-1\n'],
+    ['a size beyond exact numbers', '25 size=9007199254740993\n'],
+    ['a size in hexadecimal', '13 size=0x10\n'],
+    ['an owner that is no number', '9 uid=1a\n'],
+    ['a time that is none', '15 mtime=soon\n'],
+    ['a repeated key', '9 path=a\n9 path=b\n'],
+  ];
+  for (const [what, body] of malformed) {
+    refuses({
+      what,
+      tar: [{ name: 'f', paxBody: body }],
+      code: 'LAYER_INVALID',
+      says: /PAX (?:record|key)/,
+    });
+  }
+  refuses({
+    what: 'a PAX header over 1 MiB',
+    tar: [{ name: 'f', paxBody: Buffer.alloc(1024 * 1024 + 1, 'x') }],
+    code: 'LAYER_INVALID',
+    says: /a "x" header of 1048577 bytes; 1048576 is the most/,
+  });
+  refuses({
+    what: 'a GNU long name that claims 1 GiB',
+    tar: [{ name: '././@LongLink', type: 'L', size: 2 ** 30 }],
+    code: 'LAYER_INVALID',
+    says: /a "L" header of 1073741824 bytes/,
+  });
+  refuses({
+    what: 'a PAX path and a GNU long name that differ',
+    tar: [
+      { name: '././@LongLink', type: 'L', content: 'one\0' },
+      { name: 'f', pax: { path: 'two' } },
+    ],
+    code: 'LAYER_INVALID',
+    says: /two different names/,
+  });
+  refuses({
+    what: 'a header that belongs to no entry',
+    tar: [{ name: 'PaxHeaders/x', type: 'x', content: paxRecord('path', 'a') }],
+    code: 'LAYER_INVALID',
+    says: /belongs to no entry/,
+  });
+  it('reads sixty-five thousand records', async () => {
+    const records = Array.from({ length: 65_000 }, (_, at) => paxRecord(`k${at}`, 'v'));
+    const layer = await ingest([{ name: 'f', paxBody: Buffer.concat(records) }]);
+    assert.equal(layer.entries.length, 1);
+  });
+  it('lets records override the header, and numbers be names', async () => {
+    const layer = await ingest([
+      {
+        name: 'short',
+        content: 'contents',
+        size: 0,
+        pax: { path: '12345', size: '8', uid: '70000', gid: '80000', uname: 'x', comment: 'y=z\n' },
+      },
+      { name: 'after', pax: { path: '' } },
+    ]);
+    assert.equal(layer.content('12345').toString(), 'contents');
+    assert.equal(layer.entry('12345').uid, 70_000);
+    assert.equal(layer.entry('12345').gid, 80_000);
+    assert.equal(layer.entry('after').name, 'after');
+  });
+  accepts({
+    what: 'ignores global headers',
+    tar: [
+      {
+        name: 'pax_global_header',
+        type: 'g',
+        content: Buffer.concat([paxRecord('path', '../evil'), paxRecord('size', '0')]),
+      },
+      { name: 'a', content: 'x' },
+      { name: 'g', type: 'g', content: 'not even records' },
+      { name: 'b' },
+    ],
+    entries: ['file a', 'file b'],
+  });
+});
+
+describe('extended attributes', () => {
+  const capability = Buffer.from('0100000280000000000000800000000000000000', 'hex');
+  it('keeps the bytes of those that are allowed', async () => {
+    const acl = Buffer.from('0200000001000600ffffffff04000400ffffffff20000400ffffffff', 'hex');
+    const layer = await ingest([
+      {
+        name: 'f',
+        xattrs: {
+          'security.capability': capability,
+          'user.bin': '\0\x80\xff\n\0',
+          'user.empty': '',
+        },
+      },
+      {
+        name: 'd',
+        type: 'directory',
+        xattrs: { 'system.posix_acl_default': acl, 'system.posix_acl_access': acl },
+      },
+    ]);
+    assert.deepEqual(layer.entry('f').xattrs, [
+      { name: 'security.capability', value: capability },
+      { name: 'user.bin', value: Buffer.from('\0\x80\xff\n\0', 'latin1') },
+      { name: 'user.empty', value: Buffer.alloc(0) },
+    ]);
+    assert.equal(layer.entry('d').xattrs.length, 2);
+    assert.deepEqual(layer.warnings, []);
+  });
+  it('drops what would be an order to the host, with one warning per class', async () => {
+    const overlay = [
+      'opaque',
+      'redirect',
+      'metacopy',
+      'origin',
+      'whiteout',
+      'upper',
+      'nlink',
+      'overlay.opaque',
+    ];
+    const layer = await ingest([
+      ...overlay.map((name) => ({
+        name,
+        type: 'directory',
+        xattrs: { [`trusted.overlay.${name}`]: 'y', [`user.overlay.${name}`]: 'y' },
+      })),
+      {
+        name: 'f',
+        xattrs: {
+          'security.selinux': 'x',
+          'security.ima': 'x',
+          'trusted.x': 'x',
+          'com.apple.y': 'x',
+        },
+      },
+      {
+        name: 's',
+        type: 'symlink',
+        link: 'x',
+        xattrs: { 'user.x': 'x', 'system.posix_acl_access': 'x' },
+      },
+    ]);
+    assert.ok(layer.entries.every(({ xattrs }) => xattrs.length === 0));
+    assert.deepEqual(layer.warnings.toSorted(), [
+      'layer 1/1: ignored 1 extended attribute "com.*"',
+      'layer 1/1: ignored 1 extended attribute "security.ima"',
+      'layer 1/1: ignored 1 extended attribute "security.selinux"',
+      'layer 1/1: ignored 1 extended attribute "system.posix_acl_access"',
+      'layer 1/1: ignored 1 extended attribute "trusted.*"',
+      'layer 1/1: ignored 1 extended attribute "user.*"',
+      'layer 1/1: ignored 8 extended attributes "trusted.overlay.*"',
+      'layer 1/1: ignored 8 extended attributes "user.overlay.*"',
+    ]);
+  });
+  it('does not let a layer choose how many warnings there are', async () => {
+    const tar = Array.from({ length: 500 }, (_, at) => ({
+      name: `f${at}`,
+      xattrs: { [`security.x${at}`]: 'x', [`n${at}.y`]: 'x' },
+    }));
+    const { warnings } = await ingest(tar);
+    assert.ok(warnings.length > 1 && warnings.length < 30, `${warnings.length} warnings`);
+  });
+  refuses({
+    what: 'an attribute without a name',
+    tar: [{ name: 'f', xattrs: { 'user.': 'x' } }],
+    says: /whose name has 5 bytes/,
+  });
+  refuses({
+    what: 'an attribute with a name of 256 bytes',
+    tar: [{ name: 'f', xattrs: { [`user.${'n'.repeat(251)}`]: 'x' } }],
+    says: /whose name has 256 bytes/,
+  });
+  refuses({
+    what: 'an attribute of 64 KiB',
+    tar: [{ name: 'f', xattrs: { 'user.x': Buffer.alloc(65536) } }],
+    says: /extended attribute of 65536 bytes; 65535 is the most/,
+  });
+  refuses({
+    what: 'attributes of more than 128 KiB on one entry',
+    tar: [{ name: 'f', xattrs: { 'user.a': Buffer.alloc(65535), 'user.b': Buffer.alloc(65535) } }],
+    says: /131082 bytes of extended attributes/,
+  });
+});
