@@ -7,12 +7,14 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import fc from 'fast-check';
 import { BACKEND_NAMES, type RootfsFiles } from '../../../src/core/rootfs/backend.ts';
 import { LoopExt4 } from '../../support/loop-ext4.ts';
 import type { TarEntrySpec } from '../../support/tar-builder.ts';
 import { CONTRACT_CASES } from './support/contract-cases.ts';
 import { tarOfLayer, unpackLayers } from './support/gnu-tar.ts';
 import { planMount, storeImage } from './support/layered-image.ts';
+import { randomLayers } from './support/random-layers.ts';
 import { type Snapshot, snapshot, withoutDirectoryTimes } from './support/snapshot.ts';
 import { Viewer } from './support/viewer.ts';
 
@@ -57,6 +59,29 @@ describe('back-ends', { skip }, () => {
       }
     });
   }
+
+  it('agree with GNU tar on layers of any entries', async () => {
+    let judged = 0;
+    const property = fc.asyncProperty(randomLayers, async (layers) => {
+      const directory = mkdtempSync(join(disk.mountPoint, 'random-'));
+      try {
+        const oracle = join(directory, 'oracle');
+        fc.pre(unpackLayers(oracle, layers) === undefined);
+        const expected = withoutDirectoryTimes(snapshot(oracle));
+        const files = await storeImage(directory, layers.map(tarOfLayer));
+        for (const backend of BACKEND_NAMES) {
+          const plan = planMount(directory, backend, files);
+          const seen = await viewer.view({ plan, action: 'look' });
+          assert.deepEqual(withoutDirectoryTimes(seen), expected, backend);
+        }
+        judged += 1;
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
+    });
+    await fc.assert(property, { numRuns: 30, maxSkipsPerRun: 20 });
+    assert.ok(judged >= 30);
+  });
 
   describe('a container that writes', () => {
     const entries: TarEntrySpec[] = [

@@ -3,7 +3,7 @@
  * other, and whiteouts are removed by name before each.
  */
 import { spawnSync } from 'node:child_process';
-import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type TarEntrySpec, tarOf } from '../../../support/tar-builder.ts';
 
@@ -66,8 +66,9 @@ export function unpackLayers(directory: string, layers: readonly LayerSpec[]): s
 function makeRoom(directory: string, { name, type }: TarEntrySpec): void {
   const base = basename(name);
   const parent = join(directory, dirname(name));
+  if (!isDirectory(parent)) return;
   if (base === '.wh..wh..opq') {
-    if (isDirectory(parent)) for (const child of readdirSync(parent)) remove(join(parent, child));
+    for (const child of readdirSync(parent)) remove(join(parent, child));
   } else if (base.startsWith('.wh.')) {
     remove(join(parent, base.slice('.wh.'.length)));
   } else if (type !== 'directory' && isDirectory(join(parent, base))) {
@@ -76,9 +77,10 @@ function makeRoom(directory: string, { name, type }: TarEntrySpec): void {
 }
 
 function isDirectory(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return existsSync(path) && lstatSync(path).isDirectory();
 }
 
 function remove(path: string): void {
-  rmSync(path, { recursive: true, force: true });
+  if (isDirectory(path)) rmSync(path, { recursive: true });
+  else rmSync(path, { force: true });
 }
