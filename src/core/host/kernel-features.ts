@@ -88,24 +88,21 @@ export function hasFilesystem(type: string): boolean {
 /** How control groups are mounted; `none` when they are not. */
 export type CgroupVersion = 'v1' | 'v2' | 'hybrid' | 'none';
 
-/** Which control groups the host has. `hybrid`: v1 controllers beside a v2 tree without any. */
-export function cgroupVersion(mountPoint = '/sys/fs/cgroup'): CgroupVersion {
-  const type = typeIfPresent(mountPoint);
-  if (type === 'cgroup2') {
+/**
+ * Which control groups the host has, from the text of a /proc/self/mounts. `hybrid`: v1 controllers
+ * beside a v2 tree that only keeps track of processes.
+ */
+export function cgroupVersion(mounts = readFileSync('/proc/self/mounts', 'utf8')): CgroupVersion {
+  const lines = mounts.split('\n').map((line) => line.split(' '));
+  const isUnified = lines.some(([, path, type]) => type === 'cgroup2' && path === '/sys/fs/cgroup');
+  if (isUnified) {
     return 'v2';
   }
-  if (typeIfPresent(join(mountPoint, 'unified')) === 'cgroup2') {
-    return 'hybrid';
+  const hasType = (wanted: string) => lines.some(([, , type]) => type === wanted);
+  if (!hasType('cgroup')) {
+    return 'none';
   }
-  return typeIfPresent(join(mountPoint, 'memory')) === 'cgroup' ? 'v1' : 'none';
-}
-
-function typeIfPresent(path: string): string | undefined {
-  try {
-    return filesystemType(path);
-  } catch {
-    return undefined;
-  }
+  return hasType('cgroup2') ? 'hybrid' : 'v1';
 }
 
 /**

@@ -138,7 +138,8 @@ describe('writeFileAtomic', () => {
     const writer = spawn(process.execPath, ['--input-type=module', '-e', program, path], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    await once(writer.stdout, 'data');
+    const [first] = await Promise.race([once(writer.stdout, 'data'), once(writer, 'exit')]);
+    assert.equal(String(first), '.');
     for (let i = 0; i < 200; i++) {
       const text = readFileSync(path, 'latin1');
       assert.equal(text, text.charAt(0).repeat(size));

@@ -41,7 +41,7 @@ async function startHolder(path: string, mode: 'shared' | 'exclusive'): Promise<
   const child = spawn(process.execPath, ['--input-type=module', '-e', program, path, mode], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
-  const [chunk] = await once(child.stdout, 'data');
+  const [chunk] = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
   assert.equal(String(chunk), 'held\n');
   return child;
 }
@@ -187,13 +187,16 @@ describe('acquire', () => {
       import { closeSync, openSync, unlinkSync } from 'node:fs';
       import { FileLock } from ${JSON.stringify(MODULE)};
       const [path, claim] = process.argv.slice(1);
-      for (let i = 0; i < 100; i++) {
-        const lock = await FileLock.acquire(path, 'exclusive');
+      let turns = 0;
+      // Without a pause, so that some open the file just before its holder unlinks it.
+      while (turns < 500) {
+        const lock = FileLock.tryAcquire(path, 'exclusive');
+        if (lock === undefined) continue;
         closeSync(openSync(claim, 'wx'));
-        await new Promise(setImmediate);
         unlinkSync(claim);
         unlinkSync(path);
         lock.release();
+        turns++;
       }
     `;
     const statuses = await Promise.all(

@@ -3,7 +3,7 @@
  * Each moves into a private mount namespace, mounts things below DIRECTORY, and prints what it saw
  * as JSON. The mounts and loop devices end with the process.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import {
   existsSync,
   lstatSync,
@@ -30,6 +30,7 @@ import {
 } from '../../../src/core/host/kernel-features.ts';
 import {
   isErrno,
+  mountCall,
   SystemCallError,
   setXattr,
   unsharePrivateMounts,
@@ -52,6 +53,27 @@ const scenarios: Record<string, (directory: string) => unknown> = {
     // Until the test has looked at the same place from outside.
     readSync(0, Buffer.alloc(1));
     return readFileSync('/proc/self/mountinfo', 'utf8').includes(inside);
+  },
+
+  propagation(directory) {
+    // This namespace plays the host, as on most hosts with mounts that spread to copies of it.
+    mountTmpfs(directory, { mode: 0o700 });
+    const MS_SHARED = 0x10_0000;
+    mountCall(null, directory, { type: null, flags: MS_SHARED, data: null });
+    const ours = makeDirectory(directory, 'ours');
+    const theirs = makeDirectory(directory, 'theirs');
+    const host = spawn('/bin/cat', { stdio: ['pipe', 'ignore', 'ignore'] });
+    unsharePrivateMounts();
+    mountTmpfs(ours, { mode: 0o700 });
+    const asHost = ['--target', String(host.pid), '--mount'];
+    execFileSync('nsenter', [...asHost, 'mount', '-t', 'tmpfs', 'theirs', theirs]);
+    const seenByHost = readFileSync(`/proc/${host.pid}/mountinfo`, 'utf8');
+    const seenByUs = readFileSync('/proc/self/mountinfo', 'utf8');
+    host.kill('SIGKILL');
+    return {
+      host: [ours, theirs].map((path) => seenByHost.includes(path)),
+      us: [ours, theirs].map((path) => seenByUs.includes(path)),
+    };
   },
 
   tmpfs(directory) {

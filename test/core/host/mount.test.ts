@@ -24,7 +24,23 @@ beforeEach(() => {
   directory = mkdtempSync(join(base, 'scenario-'));
   mountsBefore = readFileSync('/proc/self/mountinfo', 'utf8');
 });
-after(() => rmSync(base, { recursive: true }));
+after(async () => {
+  // Loop devices go with the processes that had them, a moment later.
+  while (loopFiles().some((file) => file.startsWith(base))) {
+    await new Promise(setImmediate);
+  }
+  rmSync(base, { recursive: true });
+});
+
+function loopFiles(): string[] {
+  return readdirSync('/sys/block').flatMap((device) => {
+    try {
+      return [readFileSync(`/sys/block/${device}/loop/backing_file`, 'utf8')];
+    } catch {
+      return [];
+    }
+  });
+}
 
 /** What the scenario saw; afterwards nothing of it is left mounted, here or anywhere. */
 function run(scenario: string) {
@@ -41,13 +57,20 @@ describe('unsharePrivateMounts', needsRoot, () => {
     const child = spawn(process.execPath, [SCENARIOS, 'privacy', directory], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    await once(child.stdout, 'data');
+    const [first] = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
+    assert.equal(String(first), 'mounted\n');
     assert.equal(readFileSync('/proc/self/mountinfo', 'utf8'), mountsBefore);
     assert.deepEqual(readdirSync(join(directory, 'private')), []);
     assert.ok(existsSync(`/proc/${child.pid}/root${directory}/private/seen`), 'it is there');
     child.stdin.end();
     assert.equal(await text(child.stdout), 'true\n');
     assert.equal(readFileSync('/proc/self/mountinfo', 'utf8'), mountsBefore);
+  });
+});
+
+describe('unsharePrivateMounts on a host with shared mounts', needsRoot, () => {
+  it('lets mounts of the host in, and none out', () => {
+    assert.deepEqual(run('propagation'), { host: [false, true], us: [true, true] });
   });
 });
 
