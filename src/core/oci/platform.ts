@@ -1,6 +1,5 @@
 /** Platforms (image-spec `image-index.md`, property `platform`). */
 import { EngineError, quote } from '../errors.ts';
-import type { Descriptor } from './descriptor.ts';
 
 /** An operating system and processor, with the variant where the architecture has several. */
 export interface Platform {
@@ -8,6 +7,12 @@ export interface Platform {
   readonly architecture: string;
   readonly variant?: string;
   readonly 'os.version'?: string;
+}
+
+/** What an index says of each of its manifests; a `Descriptor` is one. */
+interface Offer {
+  readonly platform?: Platform;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** Names that other tools give to the architectures of image-spec, with the variant they imply. */
@@ -82,14 +87,14 @@ export function runsOn(offered: Platform, wanted: Platform): boolean {
  *
  * @throws EngineError `PLATFORM_NOT_FOUND` naming what is offered.
  */
-export function selectByPlatform(
-  descriptors: readonly Descriptor[],
+export function selectByPlatform<T extends Offer>(
+  descriptors: readonly T[],
   wanted: Platform,
   where = 'image',
-): Descriptor {
+): T {
   const images = descriptors.filter((descriptor) => !isAttestation(descriptor));
   const target = normalize(wanted);
-  let best: Descriptor | undefined;
+  let best: T | undefined;
   let bestRank = Number.POSITIVE_INFINITY;
   for (const descriptor of images) {
     const { platform } = descriptor;
@@ -136,7 +141,7 @@ function normalize(platform: Platform): Platform {
 }
 
 /** BuildKit stores provenance and SBOMs as manifests for the platform unknown/unknown. */
-function isAttestation(descriptor: Descriptor): boolean {
+function isAttestation(descriptor: Offer): boolean {
   return (
     descriptor.platform?.os === 'unknown' ||
     descriptor.platform?.architecture === 'unknown' ||
@@ -146,7 +151,7 @@ function isAttestation(descriptor: Descriptor): boolean {
 
 const MOST_NAMED = 20;
 
-function notOffered(images: readonly Descriptor[], wanted: Platform, where: string): EngineError {
+function notOffered(images: readonly Offer[], wanted: Platform, where: string): EngineError {
   const names = new Set<string>();
   for (const { platform } of images) {
     if (platform !== undefined) names.add(quote(formatPlatform(platform)));

@@ -51,6 +51,7 @@ export class Transport implements Disposable {
   readonly #connections: Connections = openConnections();
   readonly #authorizer: Authorizer;
   readonly #warned = new Set<string>();
+  #isClosed = false;
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -94,8 +95,9 @@ export class Transport implements Disposable {
     return this.#accept(second, request);
   }
 
-  /** Closes all connections. Idempotent. */
+  /** Closes all connections: what is under way fails and is not sent again. Idempotent. */
   [Symbol.dispose](): void {
+    this.#isClosed = true;
     closeConnections(this.#connections);
   }
 
@@ -145,11 +147,14 @@ export class Transport implements Disposable {
     }
   }
 
-  #send(
+  async #send(
     method: 'GET' | 'HEAD',
     url: URL,
     options: { headers: Readonly<Record<string, string>>; signal?: AbortSignal | undefined },
   ): Promise<Answer> {
+    if (this.#isClosed) {
+      throw new EngineError('CANCELLED', `the client of ${this.host} is closed`);
+    }
     const headers = {
       'user-agent': this.#options.userAgent,
       'accept-encoding': 'identity',

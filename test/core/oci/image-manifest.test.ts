@@ -6,16 +6,10 @@ import type { ErrorCode } from '../../../src/core/errors.ts';
 import { digestOf } from '../../../src/core/oci/digest.ts';
 import { parseManifestDocument } from '../../../src/core/oci/image-manifest.ts';
 import {
-  bareMediaType,
-  DOCKER_INDEX,
-  DOCKER_LAYER_GZIP,
   DOCKER_MANIFEST,
-  layerCompression,
   OCI_CONFIG,
   OCI_INDEX,
-  OCI_LAYER,
   OCI_LAYER_GZIP,
-  OCI_LAYER_ZSTD,
   OCI_MANIFEST,
 } from '../../../src/core/oci/media-type.ts';
 import { engineError } from '../../support/engine-errors.ts';
@@ -386,39 +380,5 @@ describe('parseManifestDocument', () => {
       }),
       { numRuns: 500 },
     );
-  });
-});
-
-describe('layerCompression', () => {
-  it('knows the layers of both specifications', () => {
-    assert.deepEqual(
-      [OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, DOCKER_LAYER_GZIP].map((type) =>
-        layerCompression(type),
-      ),
-      ['none', 'gzip', 'zstd', 'gzip'],
-    );
-  });
-  const refused: [mediaType: string, message: RegExp][] = [
-    ['application/vnd.oci.image.layer.nondistributable.v1.tar+gzip', /outside of the registry/],
-    ['application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', /outside of the registry/],
-    ['application/vnd.oci.image.layer.v1.tar+invalid', /\+invalid/],
-    ['application/vnd.oci.image.layer.v1.tar+gzip+encrypted', /encrypted/],
-    [DOCKER_INDEX, /expected a tar layer/],
-    ['', /""/],
-  ];
-  for (const [mediaType, message] of refused) {
-    it(`refuses ${mediaType || 'nothing'}`, () => {
-      assert.throws(
-        () => layerCompression(mediaType, 'layer 1/2'),
-        engineError('MEDIA_TYPE_UNSUPPORTED', message),
-      );
-    });
-  }
-});
-
-describe('bareMediaType', () => {
-  it('drops parameters and case', () => {
-    assert.equal(bareMediaType(' Text/HTML ; charset="x;y"'), 'text/html');
-    assert.equal(bareMediaType(''), '');
   });
 });

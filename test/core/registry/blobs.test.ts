@@ -32,7 +32,7 @@ describe('fetchBlob', () => {
     limits: Parameters<typeof quickClient>[1] = {},
   ): Promise<Buffer> {
     await using client = quickClient(registry.host, limits).client;
-    return collect(client.fetchBlob('a/b', BLOB, options));
+    return await collect(client.fetchBlob('a/b', BLOB, options));
   }
 
   function ranges(): (string | string[] | undefined)[] {
@@ -240,7 +240,7 @@ describe('fetchSmallBlob', () => {
 
   async function fetchSmall(maxBytes = 1000): Promise<Buffer> {
     await using client = quickClient(registry.host).client;
-    return client.fetchSmallBlob('a/b', SMALL.descriptor, maxBytes);
+    return await client.fetchSmallBlob('a/b', SMALL.descriptor, maxBytes);
   }
 
   it('gives verified bytes', async () => {
@@ -284,5 +284,19 @@ describe('fetchSmallBlob', () => {
       engineError('IMAGE_INVALID', /7 bytes; expected at most 6/),
     );
     assert.equal(registry.requests.length, 0);
+  });
+});
+
+describe('a client that is closed', () => {
+  it('ends what is under way and sends nothing more', async () => {
+    await using registry = await TestRegistry.start({ fault: () => ({ stallAfterBytes: 10 }) });
+    registry.addBlob(BYTES);
+    const { client } = quickClient(registry.host);
+    const fetching = collect(client.fetchBlob('a/b', BLOB));
+    while (registry.requests.length === 0) await nextTurn();
+    await client[Symbol.asyncDispose]();
+    await assert.rejects(fetching, engineError('CANCELLED', /closed/));
+    await assert.rejects(client.fetchManifest('a/b', 'x'), engineError('CANCELLED', /closed/));
+    assert.equal(registry.requests.length, 1);
   });
 });

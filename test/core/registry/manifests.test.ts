@@ -27,7 +27,7 @@ describe('fetchManifest', () => {
     name = 'latest',
   ): ReturnType<ReturnType<typeof quickClient>['client']['fetchManifest']> {
     await using client = quickClient(registry.host).client;
-    return client.fetchManifest('a/b', name);
+    return await client.fetchManifest('a/b', name);
   }
 
   it('gives a manifest by tag and by digest, and asks for both specifications', async () => {
@@ -186,7 +186,7 @@ describe('headManifest', () => {
 
   async function headManifest(name = 'latest'): Promise<unknown> {
     await using client = quickClient(registry.host).client;
-    return client.headManifest('a/b', name);
+    return await client.headManifest('a/b', name);
   }
 
   /** Applies to everything but tokens. */

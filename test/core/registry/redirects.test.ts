@@ -30,7 +30,7 @@ describe('a blob that the registry redirects', () => {
 
   async function fetchBlob(): Promise<Buffer> {
     await using client = quickClient(registry.host).client;
-    return collect(client.fetchBlob('a/b', BLOB.descriptor));
+    return await collect(client.fetchBlob('a/b', BLOB.descriptor));
   }
 
   for (const status of [301, 302, 303, 307, 308]) {

@@ -40,7 +40,6 @@ describe('a request that fails', () => {
     ]),
     ['a reset before the answer', { reset: true }],
     ['a cut in the body', { cutAfterBytes: 10 }],
-    ['429 with Retry-After: 1', { status: 429, headers: { 'retry-after': '1' } }],
     [
       '503 with a date in the past',
       { status: 503, headers: { 'retry-after': 'Wed, 31 Dec 2025 00:00:00 GMT' } },
@@ -245,7 +244,7 @@ describe('a host that is no registry', () => {
 
   async function failureOf(host: string): Promise<unknown> {
     await using client = quickClient(host, { headTimeoutMs: 500, attempts: 2 }).client;
-    return client.fetchManifest('a/b', 'latest').then(
+    return await client.fetchManifest('a/b', 'latest').then(
       () => assert.fail('it answered'),
       (error: unknown) => error,
     );
@@ -255,10 +254,10 @@ describe('a host that is no registry', () => {
     const host = await listen(() => {});
     const [server] = servers.splice(0);
     await new Promise((resolve) => server?.close(resolve));
-    engineError(
-      'REGISTRY_UNAVAILABLE',
-      new RegExp(`nothing accepts connections.*${host}`),
-    )(await failureOf(host));
+    for (const name of [host, host.replace('127.0.0.1', 'localhost')]) {
+      const expected = new RegExp(`nothing accepts connections.*${name}`);
+      engineError('REGISTRY_UNAVAILABLE', expected)(await failureOf(name));
+    }
   });
 
   it('is unknown to DNS', async () => {

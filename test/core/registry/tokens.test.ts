@@ -19,9 +19,9 @@ describe('anonymous bearer tokens', () => {
   });
   afterEach(() => registry[Symbol.asyncDispose]());
 
-  function fetchManifest(): Promise<unknown> {
-    const { client } = quickClient(registry.host);
-    return client.fetchManifest('a/b', 'latest').finally(() => client[Symbol.asyncDispose]());
+  async function fetchManifest(): Promise<unknown> {
+    await using client = quickClient(registry.host).client;
+    return await client.fetchManifest('a/b', 'latest');
   }
 
   /** Answers every request but those for tokens with this challenge. */
