@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ErrorCode } from '../../../src/core/errors.ts';
@@ -84,6 +85,37 @@ describe('fetchBlob', () => {
     failFirst(1, { stallAfterBytes: 500_000 });
     assert.ok((await fetchBlob({}, { stallTimeoutMs: 300 })).equals(BYTES));
     assert.equal(registry.requests.length, 2);
+  });
+
+  it('is content when the connection hangs after the last byte', async () => {
+    const headers = { 'content-length': undefined, 'transfer-encoding': 'chunked' };
+    failFirst(99, { stallAfterBytes: BYTES.length, headers });
+    assert.ok((await fetchBlob({}, { stallTimeoutMs: 300 })).equals(BYTES));
+    assert.equal(registry.requests.length, 1);
+  });
+
+  it('takes the end of a connection that gave no length for a cut', async () => {
+    const ranges: string[] = [];
+    const server = createServer((socket) => {
+      socket.on('data', (request) => {
+        const range = /range: bytes=([0-9]+)-/i.exec(request.toString())?.[1];
+        ranges.push(range ?? 'all');
+        if (range === undefined) socket.write('HTTP/1.0 200 OK\r\n\r\n');
+        else {
+          const span = `${range}-${BYTES.length - 1}/${BYTES.length}`;
+          socket.write(`HTTP/1.0 206 Partial Content\r\ncontent-range: bytes ${span}\r\n\r\n`);
+        }
+        const start = Number(range ?? 0);
+        socket.end(BYTES.subarray(start, start + 2_000_000));
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    assert.ok(address !== null && typeof address === 'object');
+    await using client = quickClient(`127.0.0.1:${address.port}`).client;
+    assert.ok((await collect(client.fetchBlob('a/b', BLOB))).equals(BYTES));
+    assert.deepEqual(ranges, ['all', '2000000']);
+    await new Promise((resolve) => server.close(resolve));
   });
 
   it('does not take a slow reader for a stalled registry', async () => {
