@@ -25,6 +25,8 @@ import { isErrno } from '../../../src/core/host/libc.ts';
 
 const MODULE = new URL('../../../src/core/host/atomic-file.ts', import.meta.url).href;
 
+const needsStrace = spawnSync('strace', ['-V']).error === undefined ? {} : { skip: 'needs strace' };
+
 let directory: string;
 before(() => {
   directory = mkdtempSync(join(tmpdir(), 'atomic-file-'));
@@ -109,7 +111,7 @@ describe('writeFileAtomic', () => {
     assert.deepEqual(readdirSync(directory), names);
   });
 
-  it('syncs the bytes before the rename and the directory after it', () => {
+  it('syncs the bytes before the rename and the directory after it', needsStrace, () => {
     assert.deepEqual(traceCalls(`files.writeFileAtomic('${directory}/x', 'x')`), [
       'fchmod(<D/TEMP>, 0600)',
       'fsync(<D/TEMP>)',
@@ -118,7 +120,7 @@ describe('writeFileAtomic', () => {
     ]);
   });
 
-  it('syncs nothing when the file need not be durable', () => {
+  it('syncs nothing when the file need not be durable', needsStrace, () => {
     assert.deepEqual(traceCalls(`files.writeFileAtomic('${directory}/x', 'x', {durable: false})`), [
       'fchmod(<D/TEMP>, 0600)',
       'rename("D/TEMP", "D/x")',
@@ -157,7 +159,7 @@ describe('writeFileAtomic', () => {
 });
 
 describe('commitFile', () => {
-  it('syncs the file, renames it, and syncs the directory that now has it', () => {
+  it('syncs the file, renames it, and syncs the directory that now has it', needsStrace, () => {
     writeFileSync(join(directory, 'whole'), 'x');
     assert.deepEqual(traceCalls(`files.commitFile('${directory}/whole', '${directory}/final')`), [
       'fsync(<D/whole>)',
