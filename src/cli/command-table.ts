@@ -25,6 +25,8 @@ export const COMMAND_LOADERS: Readonly<Record<string, Loader>> = {
   'image:rm': () => import('../commands/image/rm.ts'),
   'image:verify': () => import('../commands/image/verify.ts'),
   info: () => import('../commands/info.ts'),
+  list: () => import('../commands/list.ts'),
+  rm: () => import('../commands/rm.ts'),
   run: () => import('../commands/run.ts'),
   version: () => import('../commands/version.ts'),
 };

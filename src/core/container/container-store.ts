@@ -150,7 +150,7 @@ function find(dataDir: string, input: string): ContainerListing {
       ? `${quote(input)} is the beginning of ${ids.length} container ids: ${ids.map(({ id }) => id.slice(0, 16)).join(', ')}`
       : `there is no container ${quote(input)}`;
   throw new EngineError('CONTAINER_NOT_FOUND', why, {
-    hint: 'Run "dray ps --all" to see the containers.',
+    hint: 'Run "dray list" to see the containers.',
   });
 }
 
