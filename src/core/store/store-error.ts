@@ -45,7 +45,7 @@ function explainStoreError(doing: string, path: string, error: unknown): unknown
   if (isErrno(error, 'ENOSPC') || isErrno(error, 'EDQUOT')) {
     return unusable(
       isErrno(error, 'ENOSPC') ? 'no space is left on the device' : 'the disk quota is used up',
-      'Run "dray gc", or remove images that you do not need with "dray image rm".',
+      'Run "dray image gc", or remove images that you do not need with "dray image rm".',
     );
   }
   if (isErrno(error, 'EROFS')) {
