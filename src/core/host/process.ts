@@ -106,7 +106,7 @@ export interface AttachedProcess {
   /** The child's end of each pipe that `stdio` asked for, by descriptor number. */
   readonly stdio: ChildProcess['stdio'];
   /** Sends a signal; false when the child has ended. */
-  kill(signalName: NodeJS.Signals): boolean;
+  kill(signal: NodeJS.Signals | number): boolean;
   /** Lets our event loop end while the child still runs. */
   unref(): void;
 }
@@ -129,7 +129,7 @@ export function spawnAttached(argv: readonly string[], options: AttachOptions): 
     pid,
     exited: ended(child, 'exit'),
     stdio: child.stdio,
-    kill: (signalName) => child.kill(signalName),
+    kill: (signal) => child.kill(signal),
     unref: () => child.unref(),
   };
 }
