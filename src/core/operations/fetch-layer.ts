@@ -27,9 +27,15 @@ export interface LayerFetch {
   readonly signal: AbortSignal;
 }
 
-const CONTENT_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+/** The bytes that came are not those that were asked for. */
+const TRANSFER_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'SIZE_MISMATCH',
   'DIGEST_MISMATCH',
+]);
+
+/** The bytes themselves were wrong, not their transport. */
+const CONTENT_ERRORS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  ...TRANSFER_ERRORS,
   'LAYER_INVALID',
   'LAYER_ENTRY_REJECTED',
   'MEDIA_TYPE_UNSUPPORTED',
@@ -50,9 +56,19 @@ export interface FetchedLayer {
  *   `MEDIA_TYPE_UNSUPPORTED`, and those of the transport
  */
 export async function fetchLayer(layer: WantedLayer, fetch: LayerFetch): Promise<FetchedLayer> {
-  const { digest } = layer.descriptor;
   // Looked at before anything is transferred: an unknown media type must cost nothing.
   layerCompression(layer.descriptor.mediaType, layer.label);
+  try {
+    return await attemptLayer(layer, fetch);
+  } catch (error) {
+    // Bytes kept from an earlier attempt, or a proxy on the way, may have been wrong. Once more.
+    if (!(error instanceof EngineError) || !TRANSFER_ERRORS.has(error.code)) throw error;
+    return attemptLayer(layer, fetch);
+  }
+}
+
+async function attemptLayer(layer: WantedLayer, fetch: LayerFetch): Promise<FetchedLayer> {
+  const { digest } = layer.descriptor;
   if (isComplete(layer, fetch)) return reuse(layer, fetch);
   await using ingest = await LayerIngest.begin(fetch.dataDir, digest, {
     signal: fetch.signal,
@@ -66,19 +82,13 @@ export async function fetchLayer(layer: WantedLayer, fetch: LayerFetch): Promise
     fetch.onProgress({ type: 'layer-done', digest, reused: isBlobHere });
     return { layer, index };
   } catch (error) {
-    if (!isContentError(error)) throw error;
     // These bytes will never be right, so no later attempt may go on from them.
-    const isFresh = !isBlobHere && ingest.keptBytes === 0;
-    if (isBlobHere) removeBlob(fetch.dataDir, digest);
-    ingest.discard();
-    if (isFresh) throw error;
+    if (error instanceof EngineError && CONTENT_ERRORS.has(error.code)) {
+      if (isBlobHere) removeBlob(fetch.dataDir, digest);
+      ingest.discard();
+    }
+    throw error;
   }
-  return fetchLayer(layer, fetch);
-}
-
-/** The bytes themselves were wrong, not their transport. */
-function isContentError(error: unknown): boolean {
-  return error instanceof EngineError && CONTENT_ERRORS.has(error.code);
 }
 
 /** How `storeLayer` gets its bytes. */

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { EngineError, type ErrorCode } from '../../../src/core/errors.ts';
+import { hexOf } from '../../../src/core/oci/digest.ts';
 import { fetchImage } from '../../../src/core/operations/fetch-image.ts';
 import { listImages } from '../../../src/core/operations/list-images.ts';
 import { verifyImages } from '../../../src/core/operations/verify-images.ts';
@@ -138,6 +141,42 @@ describe('fetch from a registry', () => {
     await fetchImage(temp.engine, reference, update);
     assert.equal(blobRequests(registry), 3, 'the config and two layers');
     await assertClean(temp);
+  });
+
+  it('transfers a layer once more when its bytes were spoiled on the way', async () => {
+    const digest = image.layers[0]?.descriptor.digest ?? image.imageId;
+    await using registry = await TestRegistry.start({
+      fault: ({ path }, count) =>
+        path.endsWith(digest) && count === 1 ? { flipByteAt: 20 } : undefined,
+    });
+    using temp = tempEngine();
+    const reference = registry.addImage('app', 'v1', image);
+    await fetchImage(temp.engine, reference, update);
+    assert.equal(registry.requestsFor(digest).length, 2);
+    await assertClean(temp);
+  });
+
+  it('goes on from the bytes that a killed fetch left, and starts over if they are wrong', async () => {
+    const content = randomBytes(100_000);
+    const large = buildImage({ layers: [tarOf([{ name: 'large', content }])] });
+    const layer = large.layers[0];
+    assert.ok(layer);
+    for (const kept of [layer.bytes.subarray(0, 50_000), Buffer.alloc(50_000, 'x')]) {
+      await using registry = await TestRegistry.start();
+      using temp = tempEngine();
+      const reference = registry.addImage('app', 'v1', large);
+      const { dataDir } = temp.engine.settings;
+      const partial = join(dataDir, 'ingest', `sha256-${hexOf(layer.descriptor.digest)}.blob`);
+      mkdirSync(join(dataDir, 'ingest'), { recursive: true });
+      writeFileSync(partial, kept);
+      await fetchImage(temp.engine, reference, update);
+      const ranges: unknown[] = registry
+        .requestsFor(layer.descriptor.digest)
+        .map(({ headers }) => headers.range);
+      const isGood = layer.bytes.subarray(0, 50_000).equals(kept);
+      assert.deepEqual(ranges, isGood ? ['bytes=50000-'] : ['bytes=50000-', undefined]);
+      await assertClean(temp);
+    }
   });
 
   it('does not believe a manifest that a local blob holds a local diffID', async () => {
