@@ -33,6 +33,7 @@ import { summariseImage, writeSummary } from '../../../src/core/store/image-summ
 import { hasLayer, LayerIngest } from '../../../src/core/store/ingest.ts';
 import { Lease } from '../../../src/core/store/lease.ts';
 import { hasRootfsImage, putRootfsImage } from '../../../src/core/store/rootfs-store.ts';
+import { withStoreErrorsAsync } from '../../../src/core/store/store-error.ts';
 import { blobPath, layerDataPath, layerIndexPath } from '../../../src/core/store/store-paths.ts';
 import { type BuiltImage, buildImage } from '../../support/image-builder.ts';
 
@@ -91,14 +92,16 @@ export async function putLayer(dataDir: string, layer: Buffer, diffId: DiffId): 
   await using ingest = await LayerIngest.begin(dataDir, digest);
   if (hasLayer(dataDir, diffId) && hasBlob(dataDir, digest)) return false;
   const { data, index } = derivedOf(layer);
-  writeSync(
-    ingest.blobFd,
-    layer,
-    ingest.keptBytes,
-    layer.length - ingest.keptBytes,
-    ingest.keptBytes,
-  );
-  writeSync(ingest.dataFd, data, 0, data.length, 0);
+  await withStoreErrorsAsync('write', dataDir, async () => {
+    writeSync(
+      ingest.blobFd,
+      layer,
+      ingest.keptBytes,
+      layer.length - ingest.keptBytes,
+      ingest.keptBytes,
+    );
+    writeSync(ingest.dataFd, data, 0, data.length, 0);
+  });
   await ingest.commit({ diffId, index, keepBlob: true });
   return true;
 }
@@ -174,7 +177,8 @@ export function problemsOf(dataDir: string): string[] {
   return problems;
 }
 
-function problemsOfImage(dataDir: string, record: ImageRecord): string[] {
+/** What is missing of one image. */
+export function problemsOfImage(dataDir: string, record: ImageRecord): string[] {
   const name = record.reference ?? record.imageId;
   const needed = (digest: Digest): string[] =>
     hasBlob(dataDir, digest) ? [] : [`${name} lacks the blob ${digest}`];
