@@ -3,14 +3,12 @@
  * one over the other with their whiteouts applied.
  */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { BACKEND_NAMES, type RootfsFiles } from '../../../src/core/rootfs/backend.ts';
 import { LoopExt4 } from '../../support/loop-ext4.ts';
-import type { TarEntrySpec } from '../../support/tar-builder.ts';
 import { CONTRACT_CASES } from './support/contract-cases.ts';
 import { tarOfLayer, unpackLayers } from './support/gnu-tar.ts';
 import { planMount, storeImage } from './support/layered-image.ts';
@@ -45,7 +43,7 @@ describe('back-ends', { skip }, () => {
         const layers = contractCase.layers();
         const oracle = join(directory, 'oracle');
         assert.equal(unpackLayers(oracle, layers), undefined);
-        expected = compared(rootOfNoLayer(snapshot(oracle), layers.length));
+        expected = compared(snapshot(oracle));
         rmSync(oracle, { recursive: true });
         files = await storeImage(directory, layers.map(tarOfLayer));
       });
@@ -82,48 +80,4 @@ describe('back-ends', { skip }, () => {
     await fc.assert(property, { numRuns: 30, maxSkipsPerRun: 20 });
     assert.ok(judged >= 30);
   });
-
-  describe('a container that writes', () => {
-    const entries: TarEntrySpec[] = [
-      { name: 'dev/', type: 'directory' },
-      { name: 'dev/zero', type: 'character-device', major: 1, minor: 5, mode: 0o666 },
-      { name: 'etc/', type: 'directory' },
-      ...['changed', 'removed', 'renamed', 'chmodded'].map((name) => ({
-        name: `etc/${name}`,
-        content: 'before',
-      })),
-      { name: 'tree/', type: 'directory' },
-      { name: 'tree/leaf', content: 'leaf' },
-    ];
-
-    for (const backend of BACKEND_NAMES) {
-      it(`sees its changes through ${backend} and leaves the image as it is`, async () => {
-        const directory = join(disk.mountPoint, `write-${backend}`);
-        mkdirSync(directory);
-        const files = await storeImage(directory, [tarOfLayer(entries)]);
-        const fresh = snapshot(files.directory);
-        const digests = [files.imageFile, ...files.dataFiles].map(digestOfFile);
-        const plan = planMount(directory, backend, files);
-        const lines = await viewer.view({ plan, action: 'change' });
-        assert.match(lines['etc/changed'] ?? '', /^file 644 0:0 5 bytes /);
-        assert.match(lines['etc/chmodded'] ?? '', /^file 600 /);
-        assert.match(lines.tree ?? '', /^file /);
-        assert.match(lines['etc/renamed-to'] ?? '', /^file /);
-        assert.equal(lines['etc/removed'] ?? lines['etc/renamed'], undefined);
-        assert.deepEqual([files.imageFile, ...files.dataFiles].map(digestOfFile), digests);
-        assert.deepEqual(snapshot(files.directory), fresh);
-      });
-    }
-  });
 });
-
-/** Without an entry for it, the root has the epoch for its time; the oracle's has the present. */
-function rootOfNoLayer(lines: Snapshot, layerCount: number): Snapshot {
-  const root = lines['.'] ?? '';
-  const isListed = layerCount > 0 && root.includes('user.root');
-  return isListed ? lines : { ...lines, '.': root.replace(/mtime \d+/, 'mtime 0') };
-}
-
-function digestOfFile(path: string): string {
-  return createHash('sha256').update(readFileSync(path)).digest('hex');
-}

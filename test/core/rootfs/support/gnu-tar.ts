@@ -3,7 +3,7 @@
  * other, and whiteouts are removed by name before each.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, utimesSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { type TarEntrySpec, tarOf } from '../../../support/tar-builder.ts';
 
@@ -56,7 +56,13 @@ export function unpackLayers(directory: string, layers: readonly LayerSpec[]): s
     const complaint = tar.length === 0 ? undefined : extract(tar, directory, '--exclude=.wh.*');
     if (complaint !== undefined) return complaint;
   }
+  // A root that no layer lists has the epoch for its time.
+  if (!layers.some(listsRoot)) utimesSync(directory, 0, 0);
   return undefined;
+}
+
+function listsRoot(layer: LayerSpec): boolean {
+  return !Buffer.isBuffer(layer) && layer.some(({ name }) => name === './');
 }
 
 /**

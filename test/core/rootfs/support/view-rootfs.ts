@@ -13,7 +13,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { unsharePrivateMounts } from '../../../../src/core/host/libc.ts';
 import { unmount } from '../../../../src/core/host/mount.ts';
@@ -28,7 +28,9 @@ export interface ViewRequest {
 }
 
 /** The answer to a `ViewRequest`. */
-export type ViewAnswer = { readonly lines: Snapshot } | { readonly error: string };
+export type ViewAnswer =
+  | { readonly lines: Snapshot }
+  | { readonly error: string; readonly leftMounts: readonly string[] };
 
 /** What a container does: write, replace, hide, and use a device of the image. */
 function change(root: string): void {
@@ -37,6 +39,7 @@ function change(root: string): void {
   rmSync(at('etc/removed'));
   renameSync(at('etc/renamed'), at('etc/renamed-to'));
   chmodSync(at('etc/chmodded'), 0o600);
+  chmodSync(root, 0o705);
   rmSync(at('tree'), { recursive: true });
   writeFileSync(at('tree'), 'a file now');
   const zero = openSync(at('dev/zero'), 'r');
@@ -58,8 +61,13 @@ function answer(request: ViewRequest): ViewAnswer {
       if (plan.backend !== 'directory') unmount(plan.lowerMountPoint, { detach: true });
     }
   } catch (error) {
-    return { error: error instanceof Error ? `${error.message}\n${error.stack}` : String(error) };
+    return { error: String(error), leftMounts: mountsBelow(dirname(plan.mountPoint)) };
   }
+}
+
+function mountsBelow(directory: string): string[] {
+  const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  return lines.filter((line) => line.includes(`${directory}/`));
 }
 
 unsharePrivateMounts();

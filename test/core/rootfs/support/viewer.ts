@@ -21,12 +21,23 @@ export class Viewer implements AsyncDisposable {
 
   /** Mounts, does what is asked, and gives what a container would see. */
   async view(request: ViewRequest): Promise<Snapshot> {
+    const answer = await this.#ask(request);
+    if ('error' in answer) throw new Error(answer.error);
+    return answer.lines;
+  }
+
+  /** Expects that mounting fails: the error, and what is mounted afterwards. */
+  async fail(request: ViewRequest): Promise<{ error: string; leftMounts: readonly string[] }> {
+    const answer = await this.#ask(request);
+    assert.ok('error' in answer, 'it was mounted');
+    return answer;
+  }
+
+  async #ask(request: ViewRequest): Promise<ViewAnswer> {
     this.#child.stdin.write(`${JSON.stringify(request)}\n`);
     const line = await this.#lines.next();
     assert.ok(!line.done, 'the viewing process ended');
-    const answer: ViewAnswer = JSON.parse(line.value);
-    if ('error' in answer) throw new Error(answer.error);
-    return answer.lines;
+    return JSON.parse(line.value);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
