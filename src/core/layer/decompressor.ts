@@ -4,7 +4,8 @@
  * Inflating is what limits a fetch. It runs in the thread pool; it must find its next input and a
  * free main thread the moment it is done. So two inputs are always under way, small inputs are
  * joined, and output is worked on in `setImmediate`, one chunk at a time, never inside the stream's
- * own callbacks. With chunks of 1 MiB one layer takes hardly longer than inflating alone.
+ * own callbacks. Output cannot pile up: a turn of the event loop brings at most one chunk of it, and
+ * works on one.
  */
 
 import type { ZstdDecompress } from 'node:zlib';
@@ -15,7 +16,6 @@ const CHUNK_BYTES = 1024 * 1024;
 /** Compressed bytes that wait for the stream before `write` holds its caller back. */
 const WAITING_INPUT_BYTES = 2 * CHUNK_BYTES;
 const INPUTS_UNDER_WAY = 2;
-const MOST_QUEUED_CHUNKS = 8;
 /** The window that `zstd --ultra -22` uses: 128 MiB. A larger one is refused, to bound memory. */
 const ZSTD_WINDOW_LOG = 27;
 
@@ -109,7 +109,6 @@ export class Decompressor implements Disposable {
 
   #queueOutput(chunk: Buffer): void {
     this.#output.push(chunk);
-    if (this.#output.length >= MOST_QUEUED_CHUNKS) this.#stream.pause();
     this.#scheduleDrain();
   }
 
@@ -131,7 +130,6 @@ export class Decompressor implements Disposable {
       this.#fail(error);
       return;
     }
-    if (this.#stream.isPaused()) this.#stream.resume();
     this.#scheduleDrain();
     if (this.#output.length === 0) this.#wake();
   }

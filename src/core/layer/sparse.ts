@@ -47,6 +47,9 @@ export function checkedSparseMap(
   storedBytes: number,
   entryName: string,
 ): SparseMap {
+  if (!(map.sizeBytes >= 0 && Number.isSafeInteger(map.sizeBytes))) {
+    throw rejectedEntry(entryName, `has a size of ${map.sizeBytes} bytes`);
+  }
   let end = 0;
   let total = 0;
   for (const { offset, length } of map.extents) {

@@ -122,6 +122,17 @@ describe('compression', () => {
     await assert.rejects(ingestBlob(long(31), TAR), /LAYER_INVALID|cannot be inflated/);
   });
 
+  it('reads past megabytes of padding behind the data', async () => {
+    const padding = Buffer.alloc(20 * 2 ** 20);
+    for (const data of [gzipSync(TAR), zstdCompressSync(TAR)]) {
+      const blob = Buffer.concat([data, padding]);
+      for (const size of [2 ** 19, 3 * 2 ** 20]) {
+        const layer = await ingestBlob(blob, TAR, { source: chunksOf(blob, size) });
+        assert.ok(layer.content('f').equals(CONTENT));
+      }
+    }
+  });
+
   it('stops a bomb long before its end', async () => {
     const megabyte = tarOf([{ name: 'z', content: Buffer.alloc(2 ** 20) }], { endBlocks: false });
     const bomb = gzipSync(Buffer.concat(Array.from({ length: 64 }, () => megabyte)));

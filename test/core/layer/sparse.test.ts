@@ -250,6 +250,13 @@ describe('sparse maps', () => {
     says: /more than 1048576 bytes/,
   });
   refuses({
+    what: 'a sparse file of a negative size',
+    tar: [
+      { name: 'f', type: 'S', editHeader: (header: Buffer) => void header.fill(0xff, 483, 495) },
+    ],
+    says: /has a size of -1 bytes/,
+  });
+  refuses({
     what: 'two maps on one entry',
     tar: [{ name: 'f', type: 'S', pax: { 'GNU.sparse.size': '5', 'GNU.sparse.map': '' } }],
     says: /two sparse maps/,
