@@ -28,4 +28,6 @@ export const READ_ONLY_PATHS: readonly string[] = [
   '/proc/irq',
   '/proc/sys',
   '/proc/sysrq-trigger',
+  // With v1 this is a file system in memory that holds the controllers' mounts.
+  '/sys/fs/cgroup',
 ];

@@ -2,13 +2,15 @@
  * Ends the container when its supervisor, which is this process, is killed.
  *
  * A shell in a session of its own waits on a pipe whose other end only we hold. However we end, even
- * by SIGKILL together with our whole process group, the kernel closes our end. If no word came
- * before, the shell has runc kill and remove the container, again and again for a few seconds:
- * runc may be about to start it. Then it kills what is left in the container's control groups,
- * which is all that remains when runc itself was killed half way, and removes them.
+ * by SIGKILL together with our whole process group, the kernel closes our end, and the shell kills
+ * what is in the container's control groups, where its first process is from its first moment. That
+ * needs no other program and takes milliseconds. runc then removes its own state.
  *
- * A parent-death signal would not do: runc keeps the container when it dies, and the first process
- * of a container ignores every signal that it has no handler for.
+ * runc may be only about to start the container. So the shell looks again and again until runc,
+ * whose pid it was told, has ended; without the pid for three seconds.
+ *
+ * A parent-death signal would not do: runc leaves the container running when it dies, and the first
+ * process of a container ignores every signal but SIGKILL that it has no handler for.
  */
 import { readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
@@ -29,30 +31,39 @@ export interface WatchTarget {
 export interface Watch extends Disposable {
   /** The pid of the shell. */
   readonly pid: number;
+  /** Tells the watch which process is runc, at once after it was started. */
+  runcStarted(runcPid: number): void;
   /** Ends the watch without touching the container. Idempotent. */
   done(): void;
 }
 
 /**
- * The arguments are runc, its root, the id, and the directories of control groups. Once runc knew the
- * container and no longer does, nothing is left to do; until then it may be about to start.
+ * The arguments are runc, its root, the id, and the directories of control groups. A group's name
+ * holds the container's id, so nothing else is ever in it.
  */
 const SCRIPT = `
-read -r word && exit 0
+told=
+while read -r line; do told=$line; done
 runc=$1 root=$2 id=$3
 shift 3
-tries=0 seen=
+# A zombie has ended; whoever inherited it may take its time to look.
+has_ended() {
+  read -r stat < "/proc/$1/stat" || return 0
+  case $stat in *") Z "*) return 0 ;; esac
+  return 1
+}
+tries=0
 while [ $tries -lt 60 ]; do
-  if "$runc" --root "$root" state "$id"; then seen=1; elif [ -n "$seen" ]; then break; fi
-  "$runc" --root "$root" delete --force "$id"
   for group in "$@"; do
-    [ -d "$group" ] || continue
-    while read -r pid; do kill -9 "$pid"; done < "$group/cgroup.procs"
-    rmdir "$group"
+    [ -d "$group" ] && while read -r member; do kill -9 "$member"; done < "$group/cgroup.procs"
   done
+  [ -e "$root/$id/state.json" ] && "$runc" --root "$root" delete --force "$id"
+  if [ -n "$told" ] && has_ended "$told"; then break; fi
   tries=$((tries + 1))
   sleep 0.05
 done
+"$runc" --root "$root" delete --force "$id"
+for group in "$@"; do [ -d "$group" ] && rmdir "$group"; done
 `;
 
 /**
@@ -78,7 +89,14 @@ export function startWatch(target: WatchTarget): Watch {
     pipe.unref();
   }
   const done = () => {
-    pipe?.end('done\n');
+    shell.kill('SIGKILL');
   };
-  return { pid: shell.pid, done, [Symbol.dispose]: done };
+  return {
+    pid: shell.pid,
+    runcStarted: (runcPid) => {
+      pipe?.write(`${runcPid}\n`);
+    },
+    done,
+    [Symbol.dispose]: done,
+  };
 }
