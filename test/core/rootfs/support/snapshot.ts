@@ -48,12 +48,15 @@ export function snapshot(root: string): Snapshot {
 
 function content(path: Buffer, type: string, stats: BigIntStats): string[] {
   if (type === 'file') {
-    const digest = createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 16);
-    return [`${stats.size} bytes`, digest];
+    return [`${stats.size} bytes`, stats.size === 0n ? '' : digestOfFile(path)];
   }
   if (type === 'symlink')
     return [`to ${readlinkSync(path, { encoding: 'buffer' }).toString('hex')}`];
   return type.endsWith('device') ? [`number ${stats.rdev}`] : [];
+}
+
+function digestOfFile(path: Buffer): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 16);
 }
 
 function xattrs(path: Buffer): string[] {
