@@ -12,15 +12,22 @@ const TOP_LEVEL_REQUIRE = /^(?:const|var) (\w+) = ((?:__import\w+\()?require\("(
 /** Adds an `error` listener to `process.stdout`, and so makes that stream; `output.ts` needs none. */
 const STDOUT_LISTENER = /process\.stdout\.on\('error'[\s\S]*?\n\}\);\n/;
 
-/** What only plugins, updates and TypeScript development of oclif's own would load. */
-const UNUSED = [
-  'typescript',
-  'minimatch',
-  'tinyglobby',
-  'lilconfig',
-  'wsl-utils',
-  'get-package-type',
-];
+const NOTHING = '';
+
+/**
+ * What stands in for packages that a command has no use for: those that only plugins, updates and
+ * TypeScript development of oclif's own would load, and `debug`, which makes `process.stderr` and
+ * lets the environment variable DEBUG write there.
+ */
+const STAND_INS: Readonly<Record<string, string>> = {
+  typescript: NOTHING,
+  minimatch: NOTHING,
+  tinyglobby: NOTHING,
+  lilconfig: NOTHING,
+  'wsl-utils': NOTHING,
+  'get-package-type': NOTHING,
+  debug: 'module.exports = () => () => {};',
+};
 
 /** The esbuild plugin. */
 export const lazyOclif: Plugin = {
@@ -30,11 +37,14 @@ export const lazyOclif: Plugin = {
       contents: makeLazy(readFileSync(path, 'utf8')),
       loader: 'js',
     }));
-    build.onResolve({ filter: new RegExp(`^(${UNUSED.join('|')})$`) }, ({ path }) => ({
+    const names = Object.keys(STAND_INS).join('|');
+    build.onResolve({ filter: new RegExp(`^(${names})$`) }, ({ path }) => ({
       path,
-      namespace: 'unused',
+      namespace: 'stand-in',
     }));
-    build.onLoad({ filter: /.*/, namespace: 'unused' }, () => ({ contents: '' }));
+    build.onLoad({ filter: /.*/, namespace: 'stand-in' }, ({ path }) => ({
+      contents: STAND_INS[path] ?? NOTHING,
+    }));
   },
 };
 
