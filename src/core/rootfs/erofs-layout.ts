@@ -55,28 +55,12 @@ export interface ImageLayout {
  * @throws EngineError `LAYER_ENTRY_REJECTED` when xattrs or a name do not fit into EROFS.
  */
 export function numberInodes(tree: RootfsTree): InodeTable {
-  const nodes: RootfsNode[] = [tree.root];
-  const parents = [0];
-  const linkCounts: number[] = [2];
+  const numbering: Numbering = { nodes: [tree.root], linkCounts: [2], linked: new Map() };
+  const { nodes, linkCounts } = numbering;
   const directories: DirectoryListing[] = [];
-  const linked = new Map<RootfsNode, number>();
   const xattrAreas = new Map<RootfsNode, Buffer>();
-
-  const numberOf = (node: RootfsNode, parent: number): number => {
-    const isDirectory = node.type === EntryType.directory;
-    const known = !isDirectory && node.hasLinks ? linked.get(node) : undefined;
-    if (known !== undefined) {
-      linkCounts[known] = (linkCounts[known] ?? 0) + 1;
-      return known;
-    }
-    const ordinal = nodes.push(node) - 1;
-    parents.push(parent);
-    linkCounts.push(isDirectory ? 2 : 1);
-    if (isDirectory) linkCounts[parent] = (linkCounts[parent] ?? 0) + 1;
-    else if (node.hasLinks) linked.set(node, ordinal);
-    return ordinal;
-  };
-
+  // The directories that were numbered and not yet listed, each with the ordinal of its parent.
+  const parents = [0];
   for (let ordinal = 0; ordinal < nodes.length; ordinal += 1) {
     const node = nodes[ordinal];
     if (node === undefined) break;
@@ -87,17 +71,47 @@ export function numberInodes(tree: RootfsTree): InodeTable {
       );
     }
     if (node.type !== EntryType.directory) continue;
+    const parent = parents[directories.length] ?? 0;
     const names = listNames(tree, node);
     const ordinals = new Uint32Array(names.length);
     for (let i = 0; i < names.length; i += 1) {
       const name = names[i] ?? '';
       const child = node.children.get(name);
-      if (child !== undefined) ordinals[i] = numberOf(child, ordinal);
-      else ordinals[i] = name === '.' ? ordinal : (parents[ordinal] ?? 0);
+      if (child === undefined) {
+        ordinals[i] = name === '.' ? ordinal : parent;
+        continue;
+      }
+      ordinals[i] = numberNode(numbering, child);
+      if (child.type === EntryType.directory) {
+        parents.push(ordinal);
+        linkCounts[ordinal] = (linkCounts[ordinal] ?? 0) + 1;
+      }
     }
     directories.push({ node, names, ordinals, sizeBytes: listingBytes(names) });
   }
   return { nodes, linkCounts: Uint32Array.from(linkCounts), directories, xattrAreas };
+}
+
+/** The inodes while they are being numbered. */
+interface Numbering {
+  readonly nodes: RootfsNode[];
+  readonly linkCounts: number[];
+  /** The ordinals of nodes that may have further names. */
+  readonly linked: Map<RootfsNode, number>;
+}
+
+/** The ordinal of a node that was met under a name, be it the first or not. */
+function numberNode({ nodes, linkCounts, linked }: Numbering, node: RootfsNode): number {
+  const mayHaveMore = node.type !== EntryType.directory && node.hasLinks;
+  const known = mayHaveMore ? linked.get(node) : undefined;
+  if (known !== undefined) {
+    linkCounts[known] = (linkCounts[known] ?? 0) + 1;
+    return known;
+  }
+  const ordinal = nodes.push(node) - 1;
+  linkCounts.push(node.type === EntryType.directory ? 2 : 1);
+  if (mayHaveMore) linked.set(node, ordinal);
+  return ordinal;
 }
 
 const LONGEST_NAME = 255;
