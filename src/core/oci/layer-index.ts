@@ -90,8 +90,10 @@ export class LayerIndex {
   }
 
   #text(entry: number, word: number): string {
+    const length = this.#word(entry, word + 1);
+    if (length === 0) return '';
     const start = this.#word(entry, word);
-    return this.#heap.toString('latin1', start, start + this.#word(entry, word + 1));
+    return this.#heap.toString('latin1', start, start + length);
   }
 
   type(entry: number): EntryType {
@@ -114,8 +116,8 @@ export class LayerIndex {
       mode: this.#word(entry, 1),
       uid: this.#word(entry, 2),
       gid: this.#word(entry, 3),
-      sizeBytes: this.#word(entry, 4) + this.#word(entry, 5) * 2 ** 32,
-      mtimeSeconds: this.#word(entry, 6) + (this.#word(entry, 7) | 0) * 2 ** 32,
+      sizeBytes: joinHalves(this.#word(entry, 4), this.#word(entry, 5)),
+      mtimeSeconds: joinHalves(this.#word(entry, 6), this.#word(entry, 7) | 0),
       mtimeNanoseconds: this.#word(entry, 8),
       block: this.#word(entry, 9),
       link: isDevice ? '' : this.#text(entry, 12),
@@ -143,6 +145,11 @@ export class LayerIndex {
     createHash('sha256').update(header.subarray(0, 32)).update(body).digest().copy(header, 32);
     return Buffer.concat([header, body]);
   }
+}
+
+/** Without arithmetic where there is none to do: its result would be a boxed double. */
+function joinHalves(low: number, high: number): number {
+  return high === 0 ? low : low + high * 2 ** 32;
 }
 
 const MAGIC = 'DRAYLIX1';
