@@ -98,6 +98,8 @@ export async function prepareBundle(input: BundleInput): Promise<PreparedBundle>
     directory: workingDirectory,
     mountDestinations,
     user,
+    architecture: host.architecture,
+    hasForeignFormats: host.hasForeignFormats,
   });
   const { config, warnings } = buildRuntimeConfig({
     containerId: input.containerId,

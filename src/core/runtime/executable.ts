@@ -2,8 +2,10 @@
  * Whether the program of a container can be run, decided from the root file system before the
  * runtime is started. This is what tells exit status 126 from 127; no error text is matched.
  */
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { EngineError, quote } from '../errors.ts';
 import { statInRoot } from '../host/resolve-in-root.ts';
+import { isNativeMachine, PROGRAM_START_BYTES, programFormat } from './program-format.ts';
 import { isWithin, resolveRootPath } from './root-path.ts';
 import type { ResolvedUser } from './user.ts';
 import type { MountedRoot } from './working-directory.ts';
@@ -25,7 +27,14 @@ export interface ExecutableSearch {
   /** Where something will be mounted, absolute and without links. */
   readonly mountDestinations: readonly string[];
   readonly user: ResolvedUser;
+  /** Architecture of this machine, such as `amd64`. */
+  readonly architecture: string;
+  /** Whether the kernel was taught further formats (binfmt_misc): then nothing is refused for its. */
+  readonly hasForeignFormats: boolean;
 }
+
+/** Scripts whose interpreters are scripts; the kernel stops there too. */
+const MOST_INTERPRETERS = 5;
 
 /**
  * Looks a program up as the runtime does: a name with a slash is a path, any other name is searched
@@ -60,7 +69,7 @@ export function assertExecutable(program: string, search: ExecutableSearch): voi
   }
 }
 
-function examine(path: string, search: ExecutableSearch): Executable {
+function examine(path: string, search: ExecutableSearch, depth = 0): Executable {
   const absolute = path.startsWith('/') ? path : `${search.directory}/${path}`;
   const resolved = resolveRootPath(search.root.path, absolute);
   const onMount = search.mountDestinations.some((mount) => isWithin(resolved, mount));
@@ -79,7 +88,46 @@ function examine(path: string, search: ExecutableSearch): Executable {
     const reason = `user ${search.user.uid} has no permission to execute ${quote(path)}`;
     return { kind: 'not-executable', reason };
   }
-  return { kind: 'found', path: resolved, isDecided: true };
+  return (
+    examineFormat(resolved, search, depth) ?? { kind: 'found', path: resolved, isDecided: true }
+  );
+}
+
+/** Why the kernel would not execute this file although it may; undefined when it would. */
+function examineFormat(
+  resolved: string,
+  search: ExecutableSearch,
+  depth: number,
+): Executable | undefined {
+  const format = programFormat(readStart(search.root.path + resolved));
+  const isForeign =
+    format.kind === 'unknown' ||
+    (format.kind === 'elf' && !isNativeMachine(format.machine, search.architecture));
+  if (isForeign) {
+    const found = format.kind === 'elf' ? 'a program for another processor' : 'not a program';
+    const reason = `${quote(resolved)} is ${found} (exec format error)`;
+    return search.hasForeignFormats ? undefined : { kind: 'not-executable', reason };
+  }
+  if (format.interpreter === undefined || depth >= MOST_INTERPRETERS) {
+    return undefined;
+  }
+  const interpreter = examine(format.interpreter, search, depth + 1);
+  if (interpreter.kind === 'found') {
+    return undefined;
+  }
+  const reason = `the interpreter of ${quote(resolved)} cannot be run: ${interpreter.reason}`;
+  return { kind: interpreter.kind, reason };
+}
+
+/** `path` is free of links, so this stays inside the root. */
+function readStart(path: string): Buffer {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const bytes = Buffer.alloc(PROGRAM_START_BYTES);
+    return bytes.subarray(0, readSync(fd, bytes));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** The kernel's rule: root needs any execute bit; others the one of the first class they are in. */

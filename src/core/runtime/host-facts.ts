@@ -1,5 +1,5 @@
 /** What this process and this machine allow, read once per `run`. */
-import { existsSync, readFileSync, statfsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { availableParallelism, hostname, release } from 'node:os';
 import { hostPlatform } from '../oci/platform.ts';
 import { KNOWN_CAPABILITIES } from './capabilities.ts';
@@ -24,6 +24,8 @@ export interface HostFacts {
   readonly cpuCount: number;
   /** Files that tell a processor's heat, to be masked. */
   readonly thermalPaths: readonly string[];
+  /** Whether the kernel runs programs of further formats (binfmt_misc), such as by an emulator. */
+  readonly hasForeignFormats: boolean;
 }
 
 const CGROUP_ROOT = '/sys/fs/cgroup';
@@ -49,6 +51,7 @@ export function readHostFacts(): HostFacts {
     hostname: hostname(),
     cpuCount,
     thermalPaths: thermalPaths(cpuCount),
+    hasForeignFormats: hasForeignFormats(),
   };
 }
 
@@ -115,4 +118,10 @@ function thermalPaths(cpuCount: number): string[] {
     { length: cpuCount },
     (_, cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`,
   ).filter((path) => existsSync(path));
+}
+
+function hasForeignFormats(): boolean {
+  const directory = '/proc/sys/fs/binfmt_misc';
+  const entries = existsSync(directory) ? readdirSync(directory) : [];
+  return entries.some((name) => name !== 'register' && name !== 'status');
 }

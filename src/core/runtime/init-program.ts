@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { EngineError, hasErrno } from '../errors.ts';
+import { PROGRAM_START_BYTES, programFormat } from './program-format.ts';
 
 /** Where the program appears in the container. */
 export const INIT_DESTINATION = '/sbin/docker-init';
@@ -34,33 +35,16 @@ export function findInitProgram(candidates: readonly string[] = CANDIDATES): str
   return found;
 }
 
-const ELF_MAGIC = Buffer.from('\x7fELF', 'latin1');
-const CLASS_64 = 2;
-const PT_INTERP = 3;
-
-/** Whether `path` is a 64-bit little-endian ELF program without an interpreter (elf(5)). */
 function isStaticExecutable(path: string): boolean {
-  const header = readStart(path, 4096);
-  if (!header.subarray(0, 4).equals(ELF_MAGIC) || header[4] !== CLASS_64 || header.length < 64) {
-    return false;
-  }
-  const tableOffset = Number(header.readBigUInt64LE(32));
-  const entrySize = header.readUInt16LE(54);
-  const entries = header.readUInt16LE(56);
-  for (let index = 0; index < entries; index += 1) {
-    const offset = tableOffset + index * entrySize;
-    if (offset + 4 > header.length || header.readUInt32LE(offset) === PT_INTERP) {
-      return false;
-    }
-  }
-  return true;
+  const format = programFormat(readStart(path));
+  return format.kind === 'elf' && format.interpreter === undefined;
 }
 
-function readStart(path: string, length: number): Buffer {
+function readStart(path: string): Buffer {
   try {
     const fd = openSync(path, 'r');
     try {
-      const bytes = Buffer.alloc(length);
+      const bytes = Buffer.alloc(PROGRAM_START_BYTES);
       return bytes.subarray(0, readSync(fd, bytes));
     } finally {
       closeSync(fd);

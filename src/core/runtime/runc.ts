@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EngineError, hasErrno } from '../errors.ts';
 import { type ProcessEnd, spawnAttached } from '../host/process.ts';
-import { type RuncFailure, runcFailure } from './runc-log.ts';
+import { runcFailure } from './runc-log.ts';
 import { callRunc, RUNC_ENVIRONMENT, runcCommand } from './runc-program.ts';
 import { parseSignal } from './signals.ts';
 
@@ -136,10 +136,11 @@ function readPid(run: RuncRun): number | undefined {
 }
 
 function containerExit(run: RuncRun, end: ProcessEnd): ContainerExit {
-  const failure = runcFailure(readIfPresent(join(run.bundleDir, LOG_FILE)) ?? '');
   const isStarted = readPid(run) !== undefined;
-  if (failure !== undefined && (failure.isExec || !isStarted)) {
-    return { status: failureStatus(failure), isStarted: false, failure: failure.error };
+  const log = readIfPresent(join(run.bundleDir, LOG_FILE)) ?? '';
+  const failure = isStarted ? undefined : runcFailure(log);
+  if (failure !== undefined) {
+    return { status: failureStatus(failure), isStarted, failure };
   }
   if (end.signalName !== null) {
     // runc itself was killed; the container's own death by signal is a status of runc's.
@@ -156,8 +157,8 @@ function containerExit(run: RuncRun, end: ProcessEnd): ContainerExit {
   return { status: end.status ?? ENGINE_FAILED, isStarted };
 }
 
-function failureStatus({ error }: RuncFailure): number {
-  switch (error.code) {
+function failureStatus(failure: EngineError): number {
+  switch (failure.code) {
     case 'COMMAND_NOT_FOUND':
       return 127;
     case 'COMMAND_NOT_EXECUTABLE':

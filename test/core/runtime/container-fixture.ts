@@ -80,6 +80,7 @@ export function hostFacts(over: Partial<HostFacts> = {}): HostFacts {
     hostname: 'machine',
     cpuCount: 4,
     thermalPaths: [],
+    hasForeignFormats: false,
     ...over,
   };
 }

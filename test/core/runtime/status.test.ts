@@ -1,0 +1,130 @@
+/** Exit status, signals, stdin, and what happens when a program cannot be run. */
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { cannotRunContainers, runToEnd, Supervised } from './container-fixture.ts';
+
+const skip = cannotRunContainers;
+
+function file(rootfs: string, name: string, content: string | Buffer, mode = 0o755): void {
+  mkdirSync(join(rootfs, 'opt'), { recursive: true });
+  writeFileSync(join(rootfs, 'opt', name), content);
+  chmodSync(join(rootfs, 'opt', name), mode);
+}
+
+function prepare(rootfs: string): void {
+  file(rootfs, 'not-executable', '#!/bin/sh\n', 0o644);
+  file(rootfs, 'no-hash-bang', 'echo hello\n');
+  file(rootfs, 'no-interpreter', '#!/no/such/interpreter\n');
+  file(rootfs, 'for-root', '#!/bin/sh\nexit 3\n', 0o700);
+  file(
+    rootfs,
+    'other-machine',
+    Buffer.concat([Buffer.from('\x7fELF\x02\x01\x01', 'latin1'), Buffer.alloc(57, 0xff)]),
+  );
+  symlinkSync('../../../../../../bin/true', join(rootfs, 'opt/true'));
+}
+
+describe('the status', { skip }, () => {
+  const rows: [name: string, command: string[], expected: object, user?: string][] = [
+    ['is 0 for a program that ends well', ['/bin/true'], { status: 0, isStarted: true }],
+    ["is the program's own", ['sh', '-c', 'exit 7'], { status: 7, isStarted: true }],
+    ['is 255 when the program says so', ['sh', '-c', 'exit 255'], { status: 255 }],
+    [
+      'is 127 for a name that is not in PATH',
+      ['no-such-program'],
+      { code: 'COMMAND_NOT_FOUND', status: undefined },
+    ],
+    ['is 127 for a path that is missing', ['/no/such'], { code: 'COMMAND_NOT_FOUND' }],
+    ['is 126 for a directory', ['/bin'], { code: 'COMMAND_NOT_EXECUTABLE' }],
+    ['is 126 without permission', ['/opt/not-executable'], { code: 'COMMAND_NOT_EXECUTABLE' }],
+    ['is 126 for a file of root', ['/opt/for-root'], { code: 'COMMAND_NOT_EXECUTABLE' }, '1000'],
+    ["is the control's 3 as root", ['/opt/for-root'], { status: 3 }],
+    [
+      'is 126 for a script without an interpreter line',
+      ['/opt/no-hash-bang'],
+      { code: 'COMMAND_NOT_EXECUTABLE' },
+    ],
+    [
+      'is 126 for a program of another machine',
+      ['/opt/other-machine'],
+      { code: 'COMMAND_NOT_EXECUTABLE' },
+    ],
+    [
+      'is 127 for a script whose interpreter is missing',
+      ['/opt/no-interpreter'],
+      { code: 'COMMAND_NOT_FOUND' },
+    ],
+    ['is 0 for a link that stays inside the root', ['/opt/true'], { status: 0 }],
+    ['is 0 for a path with ".." that stays inside', ['../../bin/true'], { status: 0 }],
+  ];
+  for (const [name, command, expected, user] of rows) {
+    it(name, async () => {
+      const options = user === undefined ? { command } : { command, user };
+      const end = await runToEnd({ prepare, options });
+      for (const [key, value] of Object.entries(expected)) {
+        assert.deepEqual(
+          end[key as keyof typeof end],
+          value,
+          `${key}: ${end.message} ${end.stderr}`,
+        );
+      }
+    });
+  }
+});
+
+describe('signals', { skip }, () => {
+  it('are passed on, and the program decides', async () => {
+    await using supervised = new Supervised({
+      options: {
+        command: ['sh', '-c', 'trap "exit 9" TERM; echo ready; while :; do sleep 0.05; done'],
+      },
+    });
+    await ready(supervised);
+    supervised.process.kill('SIGTERM');
+    assert.equal((await supervised.ended()).status, 9);
+  });
+
+  it('kill a program that would ignore them, by kill(): status 137', async () => {
+    await using supervised = new Supervised({
+      options: { command: ['sh', '-c', 'trap "" TERM; echo ready; while :; do sleep 0.05; done'] },
+    });
+    await ready(supervised);
+    supervised.process.kill('SIGTERM');
+    supervised.process.kill('SIGINT');
+    assert.equal((await supervised.ended()).status, 137);
+  });
+
+  it('give 128+n when a program below an init dies of one', async (t) => {
+    const end = await runToEnd({
+      options: { init: true, command: ['sh', '-c', 'kill -SEGV $$'] },
+    });
+    if (end.code === 'HOST_UNSUPPORTED') return t.skip(end.message ?? '');
+    assert.equal(end.status, 139);
+  });
+});
+
+/** Waits for the container's first output. */
+async function ready(supervised: Supervised): Promise<void> {
+  await new Promise((resolve) => supervised.process.stdout?.once('data', resolve));
+}
+
+describe('stdin', { skip }, () => {
+  it('is empty unless it was asked for', async () => {
+    const request = { stdin: 'pipe' as const, options: { command: ['cat'] } };
+    await using supervised = new Supervised(request);
+    supervised.process.stdin?.on('error', () => {}).end('not for the container');
+    const end = await supervised.ended();
+    assert.deepEqual([end.status, end.stdout], [0, '']);
+  });
+
+  it('is ours with every byte and its end when it was', async () => {
+    const request = { stdin: 'pipe' as const, options: { command: ['cat'], interactive: true } };
+    await using supervised = new Supervised(request);
+    const bytes = 'x'.repeat(300_000);
+    supervised.process.stdin?.end(bytes);
+    const end = await supervised.ended();
+    assert.equal(end.stdout, bytes);
+  });
+});
