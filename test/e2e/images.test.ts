@@ -3,12 +3,13 @@ import { execFileSync } from 'node:child_process';
 import {
   closeSync,
   existsSync,
-  mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   statSync,
   truncateSync,
   unlinkSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -163,12 +164,16 @@ describe('dray image', NEEDS_ROOT, () => {
       await home.succeed(['fetch', busyboxName]);
       await home.succeed(['image', 'gc']);
       const kept = filesBelow(home.dataDir);
-      const strays = ['blobs/sha256', 'layers/sha256', 'rootfs/sha256', 'ingest'];
-      for (const directory of strays) {
-        mkdirSync(join(home.dataDir, directory), { recursive: true });
-        const name = directory === 'layers/sha256' ? `${'0'.repeat(64)}.data` : '0'.repeat(64);
-        closeSync(openSync(join(home.dataDir, directory, name), 'w', 0o600));
-      }
+      const stray = '0'.repeat(64);
+      const strays = [
+        `blobs/sha256/${stray}`,
+        `layers/sha256/${stray}.data`,
+        `layers/sha256/${stray}.index`,
+        `rootfs/sha256/${stray}.erofs`,
+        `images/sha256-${stray}.json`,
+        `ingest/sha256-${stray}.blob`,
+      ];
+      for (const path of strays) writeFileSync(join(home.dataDir, path), 'nobody needs this');
       await home.succeed(['image', 'gc']);
       assert.deepEqual(filesBelow(home.dataDir), kept);
       assert.equal(await home.succeed(['run', '--rm', busyboxName, 'echo', 'alive']), 'alive\n');
@@ -272,7 +277,7 @@ describe('dray image', NEEDS_ROOT, () => {
     assert.match(listed, /(?:^|\/)bin\/busybox$/m);
     const streamed = await home.run(['image', 'export', busyboxName, '-']);
     assert.equal(streamed.status, 0);
-    assert.deepEqual(execFileSync('cat', [file]), streamed.stdoutBytes);
+    assert.deepEqual(readFileSync(file), streamed.stdoutBytes);
   });
 
   it('an image that only a hand-written layout holds is listed, run and removed', async () => {

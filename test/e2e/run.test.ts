@@ -158,12 +158,12 @@ describe('dray run', NEEDS_ROOT, () => {
         ],
         config: { Volumes: { '/data': {} } },
       });
-      const command =
-        'cat /data/seed; echo more > /data/more && echo " written"; grep -c " /data " /proc/mounts';
-      assert.equal(
-        await home.succeed(['run', '--rm', image, 'sh', '-c', command]),
-        'seed written\n1\n',
-      );
+      const command = 'cat /data/seed; echo more > /data/more && echo " written"';
+      const flags = [[], ['--read-only']];
+      for (const flag of flags) {
+        const printed = await home.succeed(['run', '--rm', ...flag, image, 'sh', '-c', command]);
+        assert.equal(printed, 'seed written\n', flag.join());
+      }
     });
   });
 
@@ -267,9 +267,10 @@ describe('dray run', NEEDS_ROOT, () => {
     });
 
     it('--memory ends a process that takes more', async () => {
-      const hog = 'dd if=/dev/zero of=/dev/shm/x bs=1M count=60; echo unreachable';
+      const hog = 'dd if=/dev/zero of=/dev/shm/x bs=1M count=60 && echo unreachable';
       const result = await run(['--memory', '24m', '--shm-size', '100m'], ['sh', '-c', hog]);
-      assert.ok(result.status === 137 || !result.stdout.includes('unreachable'), result.stdout);
+      assert.notEqual(result.status, 0);
+      assert.equal(result.stdout, '');
     });
 
     it('--init reaps and forwards', async () => {
@@ -279,8 +280,9 @@ describe('dray run', NEEDS_ROOT, () => {
 
   describe('what is left afterwards', () => {
     it('nothing with --rm', async () => {
+      const earlier = containersOf(home);
       await run([], ['sh', '-c', 'echo x > /big; mkdir /dir']);
-      assert.deepEqual(containersOf(home), []);
+      assert.deepEqual(containersOf(home), earlier);
     });
 
     it('a directory without --rm, which gc keeps and reports nothing about', async () => {
@@ -327,12 +329,12 @@ describe('dray run', NEEDS_ROOT, () => {
 
     it('filters calls, drops capabilities, masks files', async () => {
       const command =
-        'grep -E "^(CapEff|CapInh|Seccomp):" /proc/self/status; wc -c </proc/kcore; ls /sys/firmware';
+        'grep -E "^(CapEff|CapInh|Seccomp):" /proc/self/status; cat /proc/timer_list; ls /sys/firmware';
       const text = await output([], ['sh', '-c', command]);
       assert.match(text, /^CapInh:\t0{16}$/m);
       assert.match(text, /^CapEff:\t00000000800405fb$/m);
       assert.match(text, /^Seccomp:\t2$/m);
-      assert.match(text, /^0$/m);
+      assert.equal(text.trim().split('\n').length, 3, 'masked files and directories are empty');
     });
 
     it('shows no mount on the host while it runs', async () => {

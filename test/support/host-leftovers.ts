@@ -8,7 +8,7 @@ const CGROUP_NAME = /^dray-/;
 /**
  * One line per thing outside `directory` that belongs to it: mounts below it, processes that were
  * started with its path or that live in its mounts, loop devices over its files, runc's state; and
- * every control group that dray made, whoever's it is.
+ * every control group of dray's making, unless processes of somebody else live in it.
  */
 export function hostLeftovers(directory: string): string[] {
   return [
@@ -18,7 +18,9 @@ export function hostLeftovers(directory: string): string[] {
     ...entries(join(directory, 'run')).flatMap((name) =>
       runtimeState(join(directory, 'run', name)),
     ),
-    ...controlGroups(CGROUP_ROOT),
+    ...controlGroups(CGROUP_ROOT)
+      .filter((path) => !isSomebodyElses(path, directory))
+      .map((path) => `control group ${path}`),
   ];
 }
 
@@ -59,8 +61,14 @@ function controlGroups(directory: string): string[] {
     .filter((entry) => entry.isDirectory())
     .flatMap((entry) => {
       const path = join(directory, entry.name);
-      return CGROUP_NAME.test(entry.name) ? [`control group ${path}`] : controlGroups(path);
+      return CGROUP_NAME.test(entry.name) ? [path] : controlGroups(path);
     });
+}
+
+/** An empty group has no owner that could be asked, so it counts as ours. */
+function isSomebodyElses(cgroup: string, directory: string): boolean {
+  const pids = read(join(cgroup, 'cgroup.procs')).split('\n').filter(Boolean);
+  return pids.length > 0 && !pids.some((pid) => read(`/proc/${pid}/mountinfo`).includes(directory));
 }
 
 function linesWith(file: string, text: string): string[] {

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hostLeftovers } from './host-leftovers.ts';
 
-/** The program under test. */
-export const CLI = new URL('../../bin/run', import.meta.url).pathname;
+/** The program under test: `bin/run`, or another build of dray that `DRAY_TEST_CLI` names. */
+export const CLI = process.env.DRAY_TEST_CLI ?? new URL('../../bin/run', import.meta.url).pathname;
 
 /** What a finished command left. */
 export interface CliResult {
