@@ -87,6 +87,8 @@ function create(dataDir: string, container: NewContainer): Container {
         supervisorPid: process.pid,
       };
       withSystemErrors(`while making the container ${fresh}`, () => {
+        // The umask may have taken bits that we need. Before it is locked, a sweep may remove it.
+        chmodSync(fresh, 0o700);
         writeFileSync(recordFile(fresh), JSON.stringify(record), { mode: 0o600 });
         if (record.name !== undefined) claimName(dataDir, record.name, id);
         renameSync(fresh, containerDir(dataDir, id));
@@ -109,8 +111,6 @@ function makeLocked(directory: string): FileLock | undefined {
       if (!hasErrno(error, 'ENOENT')) throw error;
       mkdirSync(directory, { recursive: true, mode: 0o700 });
     }
-    // The umask may have taken bits that we need.
-    chmodSync(directory, 0o700);
   });
   return tryLockContainer(directory);
 }
