@@ -74,7 +74,9 @@ function makeRoom(directory: string, { name, type }: TarEntrySpec): void {
   const parent = join(directory, dirname(name));
   if (!isDirectory(parent)) return;
   if (base === '.wh..wh..opq') {
-    for (const child of readdirSync(parent)) remove(join(parent, child));
+    for (const child of readdirSync(parent, { encoding: 'buffer' })) {
+      remove(Buffer.concat([Buffer.from(`${parent}/`), child]));
+    }
   } else if (base.startsWith('.wh.')) {
     remove(join(parent, base.slice('.wh.'.length)));
   } else if (type !== 'directory' && isDirectory(join(parent, base))) {
@@ -82,11 +84,11 @@ function makeRoom(directory: string, { name, type }: TarEntrySpec): void {
   }
 }
 
-function isDirectory(path: string): boolean {
+function isDirectory(path: string | Buffer): boolean {
   return existsSync(path) && lstatSync(path).isDirectory();
 }
 
-function remove(path: string): void {
+function remove(path: string | Buffer): void {
   if (isDirectory(path)) rmSync(path, { recursive: true });
   else rmSync(path, { force: true });
 }

@@ -62,6 +62,11 @@ export function encodeImage(
   return { image: encodeErofs(tree, { devices, uuid: Buffer.alloc(16, 0xa5) }), deviceLayers };
 }
 
+/** The metadata image of layers, lowest first. */
+export function imageOf(...layers: readonly LayerIndex[]): Buffer {
+  return encodeImage(mergeLayers(layers), layers).image;
+}
+
 /** Writes all that any back-end needs of an image into `directory`. */
 export async function storeImage(directory: string, tars: readonly Buffer[]): Promise<RootfsFiles> {
   const { indexes, dataFiles } = await ingestTars(directory, tars);
