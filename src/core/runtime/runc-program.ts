@@ -133,16 +133,14 @@ function isFixed(found: readonly number[], fixes: readonly (readonly number[])[]
   return compare(found, sameSeries ?? newest) >= 0;
 }
 
+/** Major, minor, patch, and -1 for a release candidate, which is older than its release. */
 function numbers(version: string): number[] {
-  return (/^\d+(\.\d+)*/.exec(version)?.[0] ?? '0').split('.').map(Number);
+  const [, text = '0', candidate] = /^(\d+(?:\.\d+)*)(-rc)?/.exec(version) ?? [];
+  const [major = 0, minor = 0, patch = 0] = text.split('.').map(Number);
+  return [major, minor, patch, candidate === undefined ? 0 : -1];
 }
 
 function compare(a: readonly number[], b: readonly number[]): number {
-  for (let index = 0; index < 3; index += 1) {
-    const difference = (a[index] ?? 0) - (b[index] ?? 0);
-    if (difference !== 0) {
-      return difference;
-    }
-  }
-  return 0;
+  const index = a.findIndex((number, position) => number !== b[position]);
+  return index < 0 ? 0 : (a[index] ?? 0) - (b[index] ?? 0);
 }
