@@ -38,7 +38,7 @@ async function reportEngineError(error: EngineError, options: ReportOptions): Pr
 /** `dray:`, red where colour is welcome. */
 async function paintedName(): Promise<string> {
   const { isColourWelcome } = await import('./terminal.ts');
-  if (!isColourWelcome()) return 'dray:';
+  if (!isColourWelcome('stderr')) return 'dray:';
   const { chalkStderr } = await import('chalk');
   return chalkStderr.red('dray:');
 }

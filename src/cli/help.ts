@@ -4,6 +4,7 @@ import { Help } from '@oclif/core/help';
 import { findCommand, isTopic, unknownCommand } from './command-lookup.ts';
 import { loadManifest } from './manifest.ts';
 import { printLine } from './output.ts';
+import { isColourWelcome } from './terminal.ts';
 
 /**
  * Prints help for the command or topic that `words` name, or for the whole program.
@@ -11,7 +12,7 @@ import { printLine } from './output.ts';
  * @throws EngineError `USAGE_INVALID`
  */
 export async function showHelp(config: Config, words: readonly string[]): Promise<void> {
-  const help = new DrayHelp(config, { hideAliasesFromRoot: true });
+  const help = new DrayHelp(config, { stripAnsi: !isColourWelcome('stdout') });
   const manifest = await loadManifest();
   const [first] = words;
   const found = findCommand(words, manifest);

@@ -30,9 +30,9 @@ export function openTerminal(): Terminal | undefined {
   };
 }
 
-/** Whether colour may be used on standard error. */
-export function isColourWelcome(): boolean {
-  return isatty(STDERR) && terminalManners().isColourWelcome;
+/** Whether colour may be used on an output stream. */
+export function isColourWelcome(stream: 'stdout' | 'stderr'): boolean {
+  return isatty(stream === 'stdout' ? 1 : STDERR) && terminalManners().isColourWelcome;
 }
 
 /** Whether a standard stream is a terminal. */
