@@ -41,11 +41,16 @@ function list(description: string, helpValue: string, char?: 'e' | 'v' | 'l') {
   });
 }
 
+/** A flag that is off unless it is given. */
+function toggle(description: string, char?: 'i' | 't' | 'q') {
+  return Flags.boolean({ description, default: false, ...(char === undefined ? {} : { char }) });
+}
+
 /** oclif's flags of `dray run`. */
 export const runFlags = {
-  rm: Flags.boolean({ description: 'remove the container when it ends' }),
-  interactive: Flags.boolean({ char: 'i', description: 'give the container our stdin' }),
-  tty: Flags.boolean({ char: 't', description: 'give the container a terminal' }),
+  rm: toggle('remove the container when it ends'),
+  interactive: toggle('give the container our stdin', 'i'),
+  tty: toggle('give the container a terminal', 't'),
   env: list('set an environment variable; NAME alone passes our own on', 'NAME=VALUE', 'e'),
   'env-file': list('read environment variables from a file', 'FILE'),
   volume: list('mount a host path or a volume', '[SOURCE:]PATH[:MODE]', 'v'),
@@ -70,10 +75,10 @@ export const runFlags = {
     helpValue: 'none|host',
     default: 'none',
   }),
-  'read-only': Flags.boolean({ description: 'mount the root file system read-only' }),
+  'read-only': toggle('mount the root file system read-only'),
   'cap-add': list('add a capability', 'NAME'),
   'cap-drop': list('drop a capability', 'NAME'),
-  privileged: Flags.boolean({ description: 'give up the sandbox: all capabilities and devices' }),
+  privileged: toggle('give up the sandbox: all capabilities and devices'),
   'security-opt': list('no-new-privileges, seccomp=FILE or seccomp=unconfined', 'OPTION'),
   memory: Flags.string({ char: 'm', description: 'memory limit', helpValue: 'SIZE' }),
   cpus: Flags.string({ description: 'number of processors, such as 1.5', helpValue: 'N' }),
@@ -97,16 +102,14 @@ export const runFlags = {
     default: 'missing',
   }),
   platform: Flags.string({ description: 'platform of the image', helpValue: 'OS/ARCH[/VARIANT]' }),
-  init: Flags.boolean({
-    description: 'run a small init (tini or catatonit of this machine) first',
-  }),
+  init: toggle('run a small init (tini or catatonit of this machine) first'),
   'stop-signal': Flags.string({ description: 'signal that stops it', helpValue: 'SIGNAL' }),
   'stop-timeout': Flags.string({
     description: 'seconds between that signal and SIGKILL',
     helpValue: 'SECONDS',
     default: '10',
   }),
-  quiet: Flags.boolean({ char: 'q', description: 'show nothing while fetching the image' }),
+  quiet: toggle('show nothing while fetching the image', 'q'),
 };
 
 /** The values that oclif parses for `runFlags`. */
