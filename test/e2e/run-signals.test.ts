@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { busyboxImage } from '../support/busybox-image.ts';
 import { NEEDS_ROOT } from '../support/e2e.ts';
 import { writeLayout } from '../support/layout-writer.ts';
-import { CliHome, type RunningCli } from '../support/run-cli.ts';
+import { CliHome, type CliOptions, type RunningCli } from '../support/run-cli.ts';
 
 const IMAGE = 'localhost/busybox';
 
@@ -23,8 +23,12 @@ describe('dray run and signals', NEEDS_ROOT, () => {
   after(() => home[Symbol.asyncDispose]());
 
   /** Starts a shell command in a container and waits until it says that it is ready. */
-  async function started(command: string, flags: readonly string[] = []): Promise<RunningCli> {
-    const running = home.start(['run', '--rm', ...flags, IMAGE, 'sh', '-c', command]);
+  async function started(
+    command: string,
+    flags: readonly string[] = [],
+    options: CliOptions = {},
+  ): Promise<RunningCli> {
+    const running = home.start(['run', '--rm', ...flags, IMAGE, 'sh', '-c', command], options);
     await Promise.race([
       until(() => running.output().includes('ready')),
       running.exited.then(({ stderr }) => assert.fail(`it ended before it was ready: ${stderr}`)),
@@ -83,10 +87,9 @@ describe('dray run and signals', NEEDS_ROOT, () => {
   });
 
   it('does not leave a container behind when its whole process group is killed', async () => {
-    const running = await started("trap '' TERM; echo ready; while :; do sleep 0.05; done", [
-      '--init',
-    ]);
-    running.kill('SIGKILL');
+    const command = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
+    const running = await started(command, ['--init'], { ownGroup: true });
+    process.kill(-(running.child.pid ?? 0), 'SIGKILL');
     await running.exited;
     assert.deepEqual(await home.leftovers(ORPHAN_PATIENCE_MS), []);
   });

@@ -35,6 +35,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
   readonly cwd?: string;
+  /** Makes it the leader of a process group of its own, as a shell does. */
+  readonly ownGroup?: boolean;
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
@@ -102,6 +104,7 @@ function startCli(argv: readonly string[], options: CliOptions): RunningCli {
     stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     env: options.env,
     cwd: options.cwd,
+    detached: options.ownGroup ?? false,
   });
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
