@@ -73,6 +73,6 @@ export function lastErrno(): number {
 }
 
 /** The address of `bytes`, for structures that hold pointers; valid only while `bytes` is referenced. */
-export function addressOf(bytes: Buffer): bigint {
+function addressOf(bytes: Buffer): bigint {
   return load().ffi.getRawPointer(bytes);
 }
