@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { TempStore } from './store-fixture.ts';
 
 const SCENARIO = join(import.meta.dirname, 'crash-scenario.ts');
@@ -65,9 +65,13 @@ function lastBefore(
 const CONTENT = ['blobs/sha256', 'layers/sha256', 'rootfs/sha256', 'images'];
 
 describe('the store', { skip: hasStrace ? false : 'strace is not installed' }, () => {
-  it('syncs bytes before names, names before references, and references before it removes', () => {
+  let events: readonly DiskEvent[] = [];
+  before(() => {
     using temp = new TempStore();
-    const events = traceScenario(temp);
+    events = traceScenario(temp);
+  });
+
+  it('syncs bytes before names, names before references, and references before it removes', () => {
     // What goes the other way, into ingest/, is on its way out.
     const renames = [...events.entries()].filter(
       ([, { call, target }]) => call === 'rename' && !target.startsWith('ingest/'),
@@ -100,8 +104,7 @@ describe('the store', { skip: hasStrace ? false : 'strace is not installed' }, (
   });
 
   it('names the data of a layer before its index', () => {
-    using temp = new TempStore();
-    const targets = traceScenario(temp).map(({ target }) => target);
+    const targets = events.map(({ target }) => target);
     const indexes = targets.filter((target) => target.endsWith('.index'));
     assert.ok(indexes.length >= 4);
     for (const index of indexes) {
@@ -111,8 +114,6 @@ describe('the store', { skip: hasStrace ? false : 'strace is not installed' }, (
   });
 
   it('takes a reference away before the first of its files', () => {
-    using temp = new TempStore();
-    const events = traceScenario(temp);
     const isContent = ({ call, path }: DiskEvent): boolean =>
       call === 'unlink' && CONTENT.some((directory) => path.startsWith(`${directory}/`));
     const removed = events.findIndex(isContent);
