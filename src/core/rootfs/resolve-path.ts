@@ -80,7 +80,7 @@ function asDirectory(node: RootfsNode | undefined): DirectoryNode | undefined {
 function tooManySymlinks(path: string, where: () => string): EngineError {
   return new EngineError(
     'LAYER_ENTRY_REJECTED',
-    `${where()}: the directory ${quote(path)} leads through more than ${MOST_SYMLINKS} symlinks`,
+    `${where()}: the directory ${quote(path)} leads through more than ${MOST_SYMLINKS} symlinks or ${MOST_STEPS} steps`,
   );
 }
 

@@ -29,12 +29,21 @@ const REJECTED: readonly RejectedRow[] = [
   {
     name: 'a loop of symlinks in a parent position',
     layers: [[symlink('a', 'b'), symlink('b', 'a')], [file('a/x')]],
-    message: /^layer 2\/2, entry "a\/x": the directory "a" leads through more than 40 symlinks$/,
+    message:
+      /^layer 2\/2, entry "a\/x": the directory "a" leads through more than 40 symlinks or 8192 steps$/,
   },
   {
     name: 'a chain of 41 symlinks in a parent position',
     layers: [chain(41), [file('s0/x')]],
     message: /more than 40 symlinks/,
+  },
+  {
+    name: 'symlinks in a parent position that cost 2000 steps each',
+    layers: [
+      Array.from({ length: 6 }, (_, i) => symlink(`s${i}`, `${'./'.repeat(2040)}s${i + 1}`)),
+      [file('s0/x')],
+    ],
+    message: /or 8192 steps$/,
   },
   {
     name: 'a hard link to nothing, naming both',
