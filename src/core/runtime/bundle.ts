@@ -75,7 +75,7 @@ export async function prepareBundle(input: BundleInput): Promise<PreparedBundle>
   const path = join(bundleDir, 'rootfs');
   using handle = openRoot(path);
   const root: MountedRoot = { handle, path };
-  assertSafeRootfs(handle);
+  assertSafeRootfs(path);
   const user = resolveUser(handle, options.user ?? image.config.User ?? '', options.groupAdd);
   const hostname = chooseHostname(input);
   const mounts = await containerMounts(input, root, hostname);

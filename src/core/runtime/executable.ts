@@ -4,9 +4,8 @@
  */
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { EngineError, quote } from '../errors.ts';
-import { statInRoot } from '../host/resolve-in-root.ts';
 import { isNativeMachine, PROGRAM_START_BYTES, programFormat } from './program-format.ts';
-import { isWithin, resolveRootPath } from './root-path.ts';
+import { isWithin, lstatIfPresent, resolveRootPath } from './root-path.ts';
 import type { ResolvedUser } from './user.ts';
 import type { MountedRoot } from './working-directory.ts';
 
@@ -76,7 +75,8 @@ function examine(path: string, search: ExecutableSearch, depth = 0): Executable 
   if (onMount) {
     return { kind: 'found', path: resolved, isDecided: false };
   }
-  const stats = statInRoot(search.root.handle, resolved, { followLast: true });
+  // `resolved` has no links, so this is inside the root.
+  const stats = lstatIfPresent(search.root.path + resolved);
   if (stats === undefined) {
     return { kind: 'not-found', reason: `the image has no file ${quote(path)}` };
   }
@@ -119,7 +119,6 @@ function examineFormat(
   return { kind: interpreter.kind, reason };
 }
 
-/** `path` is free of links, so this stays inside the root. */
 function readStart(path: string): Buffer {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {

@@ -5,31 +5,33 @@
  * runc follows links there: with `/dev` linked to a host directory it removed and made files in
  * that directory (CVE-2026-41579; CVE-2025-31133, CVE-2025-52565, CVE-2023-27561 are of the kind).
  */
+import { join } from 'node:path';
 import { EngineError } from '../errors.ts';
-import { type RootHandle, statInRoot } from '../host/resolve-in-root.ts';
+import { lstatIfPresent } from './root-path.ts';
 
-/** Where a file system is mounted: missing, or a real directory. */
+/** Where a file system is mounted: missing, or a real directory. Parents before children. */
 const DIRECTORIES = ['/proc', '/sys', '/dev', '/dev/pts', '/dev/shm', '/dev/mqueue'];
 
 /** Where a device is made or bound: missing, or anything that is not a link. */
 const DEVICES = ['console', 'null', 'zero', 'full', 'random', 'urandom', 'tty'];
 
 /**
- * Checks a mounted root file system; nothing may be mounted in it yet.
+ * Checks a mounted root file system that nothing else changes; nothing may be mounted in it yet.
  *
  * @throws EngineError `IMAGE_INVALID` naming the path and what it is
  */
-export function assertSafeRootfs(root: RootHandle): void {
+export function assertSafeRootfs(rootfsPath: string): void {
   for (const path of DIRECTORIES) {
-    const stats = statInRoot(root, path, { followLast: false });
+    const stats = lstatIfPresent(join(rootfsPath, path));
     if (stats !== undefined && !stats.isDirectory()) {
-      refuse(path, stats.isSymbolicLink() ? 'a symbolic link' : 'not a directory');
+      refuse(path, stats.isSymbolicLink() ? 'a symbolic link' : 'something that is no directory');
     }
   }
   for (const name of DEVICES) {
-    const stats = statInRoot(root, `/dev/${name}`, { followLast: false });
-    if (stats?.isSymbolicLink()) {
-      refuse(`/dev/${name}`, 'a symbolic link');
+    // /dev is no link by now, so this is the root's own.
+    const path = join('/dev', name);
+    if (lstatIfPresent(join(rootfsPath, path))?.isSymbolicLink()) {
+      refuse(path, 'a symbolic link');
     }
   }
 }

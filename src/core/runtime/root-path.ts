@@ -2,7 +2,7 @@
  * Paths inside a root file system that nothing else is changing yet: they are resolved before the
  * container starts, in the mount namespace that only we see, so what was resolved stays true.
  */
-import { lstatSync, readlinkSync } from 'node:fs';
+import { lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { EngineError, hasErrno, quote } from '../errors.ts';
 
 /** As many links as the kernel follows in one path. */
@@ -51,10 +51,18 @@ function segments(path: string): string[] {
 }
 
 function readLink(path: string): string | undefined {
+  return lstatIfPresent(path)?.isSymbolicLink() ? readlinkSync(path) : undefined;
+}
+
+/**
+ * What is at `path`, a link not followed; undefined when nothing is. Asking Node not to throw is
+ * what makes a lookup along PATH cheap.
+ */
+export function lstatIfPresent(path: string): Stats | undefined {
   try {
-    return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : undefined;
+    return lstatSync(path, { throwIfNoEntry: false });
   } catch (error) {
-    if (hasErrno(error, 'ENOENT') || hasErrno(error, 'ENOTDIR')) {
+    if (hasErrno(error, 'ENOTDIR')) {
       return undefined;
     }
     throw error;

@@ -9,10 +9,10 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError, hasErrno, quote } from '../errors.ts';
-import { makeDirectoryInRoot, statInRoot } from '../host/resolve-in-root.ts';
+import { makeDirectoryInRoot } from '../host/resolve-in-root.ts';
 import type { RuntimeMount } from '../oci/runtime-spec.ts';
 import { mountDestination } from './mount-destination.ts';
-import { isWithin, resolveRootPath } from './root-path.ts';
+import { isWithin, lstatIfPresent, resolveRootPath } from './root-path.ts';
 import type { BindRequest, MountRequest, TmpfsRequest, VolumeRequest } from './run-options.ts';
 import { prepareVolume } from './volume-directory.ts';
 import type { MountedRoot } from './working-directory.ts';
@@ -84,7 +84,7 @@ function usableImageVolumes(volumes: readonly string[], { root }: VolumeContext)
     .map((path) => resolveRootPath(root.path, path))
     .filter((path) => path !== '/' && !['/proc', '/sys', '/dev'].some((top) => isWithin(path, top)))
     .filter((path) => {
-      const stats = statInRoot(root.handle, path, { followLast: false });
+      const stats = lstatIfPresent(root.path + path);
       return stats === undefined || stats.isDirectory();
     });
 }

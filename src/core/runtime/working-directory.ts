@@ -1,7 +1,7 @@
 /** The directory that a container's process starts in. */
 import { EngineError, quote } from '../errors.ts';
-import { makeDirectoryInRoot, type RootHandle, statInRoot } from '../host/resolve-in-root.ts';
-import { isWithin, resolveRootPath } from './root-path.ts';
+import { makeDirectoryInRoot, type RootHandle } from '../host/resolve-in-root.ts';
+import { isWithin, lstatIfPresent, resolveRootPath } from './root-path.ts';
 
 /** The root file system, open and by path. */
 export interface MountedRoot {
@@ -39,7 +39,7 @@ export function prepareWorkingDirectory(
   if (mountDestinations.some((destination) => isWithin(resolved, destination))) {
     return resolved;
   }
-  const stats = statInRoot(root.handle, resolved, { followLast: true });
+  const stats = lstatIfPresent(root.path + resolved);
   if (stats === undefined) {
     makeDirectoryInRoot(root.handle, resolved, { mode: 0o755, uid: 0, gid: 0 });
   } else if (!stats.isDirectory()) {

@@ -34,7 +34,7 @@ describe('assertSafeRootfs', () => {
   for (const [name, entries] of hostile) {
     it(`refuses ${name} (CVE-2026-41579 and its kin)`, () => {
       using root = new TestRoot(entries);
-      refuses('IMAGE_INVALID', () => assertSafeRootfs(root.handle));
+      refuses('IMAGE_INVALID', () => assertSafeRootfs(root.path));
     });
   }
 
@@ -50,7 +50,7 @@ describe('assertSafeRootfs', () => {
   for (const [name, entries] of ordinary) {
     it(`accepts ${name}`, () => {
       using root = new TestRoot(entries);
-      assertSafeRootfs(root.handle);
+      assertSafeRootfs(root.path);
     });
   }
 });
