@@ -33,6 +33,15 @@ export function openProgressView(options: { readonly isQuiet: boolean }): Progre
   };
 }
 
+/** Does `work` with a view that is closed again before its result is shown. */
+export async function withProgress<Result>(
+  options: { readonly isQuiet: boolean },
+  work: (onProgress: OnProgress) => Promise<Result>,
+): Promise<Result> {
+  using view = openProgressView(options);
+  return await work(view.onProgress);
+}
+
 /** The view for a target. */
 export function viewOn(target: ViewTarget): ProgressView {
   return target.size() === undefined ? new LineView(target) : new BarView(target);
@@ -70,33 +79,42 @@ class BarView implements ProgressView {
   readonly #progress = new FetchProgress();
   #drawnLines = 0;
   #timer: NodeJS.Timeout | undefined;
+  #isSettled = false;
 
   constructor(target: ViewTarget) {
     this.#target = target;
   }
 
   readonly onProgress = (event: ProgressEvent): void => {
-    if (event.type === 'resolving') this.#freeze();
+    if (event.type === 'resolving') {
+      this.#settle();
+      this.#isSettled = false;
+    }
     this.#progress.apply(event, performance.now());
     const line = event.type === 'resolving' ? eventLine(event, this.#progress) : noticeLine(event);
     if (line !== undefined) this.#writeAbove(line);
-    this.#timer ??= setTimeout(() => this.#draw(), REDRAW_MS).unref();
+    // The last that a fetch reports: what is written next may be a result, or a container's output,
+    // which no later drawing may erase.
+    if (event.type === 'merging') this.#settle();
+    if (!this.#isSettled) this.#timer ??= setTimeout(() => this.#draw(), REDRAW_MS).unref();
   };
 
   [Symbol.dispose](): void {
-    this.#freeze();
+    this.#settle();
   }
 
-  /** Draws what is known for the last time. */
-  #freeze(): void {
-    if (this.#timer !== undefined) this.#draw();
+  /** Draws what is known for the last time, and leaves it on the screen. */
+  #settle(): void {
+    if (this.#isSettled) return;
+    this.#draw();
     this.#drawnLines = 0;
+    this.#isSettled = true;
   }
 
   #writeAbove(line: string): void {
     this.#target.write(`${eraseLines(this.#drawnLines)}${line}\n`);
     this.#drawnLines = 0;
-    this.#draw();
+    if (!this.#isSettled) this.#draw();
   }
 
   #draw(): void {

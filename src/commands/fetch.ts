@@ -5,7 +5,7 @@ import { formatImageId } from '../cli/image-fields.ts';
 import { fetchedJson } from '../cli/image-json.ts';
 import { printLine } from '../cli/output.ts';
 import { platformFlag } from '../cli/platform-flag.ts';
-import { openProgressView } from '../cli/progress-view.ts';
+import { withProgress } from '../cli/progress-view.ts';
 
 /** `dray fetch`. */
 export default class Fetch extends BaseCommand {
@@ -33,15 +33,12 @@ export default class Fetch extends BaseCommand {
     const { fetchImage } = await import('../core/operations/fetch-image.ts');
     const platform = flags.platform === undefined ? {} : { platform: flags.platform };
     const engine = await this.openEngine(flags);
-    using view = openProgressView({ isQuiet: flags.quiet });
     const fetched = [];
     for (const source of args.image) {
-      const image = await fetchImage(engine, source, {
-        ...platform,
-        pullPolicy: flags['pull-policy'],
-        signal: this.signal,
-        onProgress: view.onProgress,
-      });
+      const options = { ...platform, pullPolicy: flags['pull-policy'], signal: this.signal };
+      const image = await withProgress({ isQuiet: flags.quiet }, (onProgress) =>
+        fetchImage(engine, source, { ...options, onProgress }),
+      );
       if (!this.jsonEnabled()) printLine(formatImageId(image.imageId));
       fetched.push(fetchedJson(image));
     }

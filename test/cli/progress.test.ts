@@ -137,6 +137,28 @@ describe('a view on a terminal', () => {
   });
 });
 
+describe('a view on a terminal, once the layers are merged', () => {
+  it('draws no more, so that nothing written meanwhile is erased', async (context) => {
+    context.mock.timers.enable({ apis: ['setTimeout'] });
+    const target = recorder({ columns: 80, rows: 24 });
+    const view = viewOn(target);
+    for (const event of RESOLVED) view.onProgress(event);
+    view.onProgress({ type: 'layer-done', digest: A, reused: false });
+    view.onProgress({ type: 'merging', reference: 'x' });
+    target.write('output of a container\n');
+    view.onProgress({ type: 'warning', message: 'late' });
+    context.mock.timers.tick(10_000);
+    view[Symbol.dispose]();
+    assert.deepEqual(screenAfter(target.written.join('')).slice(1), [
+      'aaaaaaaaaaaa  40MiB  done',
+      'bbbbbbbbbbbb  [=========================]  0B',
+      'output of a container',
+      'warning: late',
+      '',
+    ]);
+  });
+});
+
 describe('a view where nothing can be drawn again', () => {
   it('writes plain lines without a control character', () => {
     const target = recorder(undefined);

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { it } from 'node:test';
 import { buildManifest } from '../../src/cli/build-manifest.ts';
+import { containerJson } from '../../src/cli/container-fields.ts';
 import { errorJson } from '../../src/cli/error-report.ts';
 import { hostJson } from '../../src/cli/host-report.ts';
 import {
@@ -78,6 +79,17 @@ const at = new Date(0);
 const JSON_SAMPLES = {
   error: errorJson(error),
   fetch: [fetchedJson({ imageId, reference, changed: true })],
+  list: [
+    containerJson({
+      id: 'x',
+      name: 'x',
+      image: reference,
+      command: ['x'],
+      createdAt: at,
+      phase: 'exited',
+      exitStatus: 0,
+    }),
+  ],
   'image list': [
     imageJson({
       imageId,
