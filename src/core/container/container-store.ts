@@ -39,7 +39,6 @@ import { isLitter } from './lifecycle.ts';
 import { pauseBriefly } from './pause.ts';
 
 export type { Container } from './container.ts';
-export type { ContainerListing } from './container-directory.ts';
 
 /** What a container needs of the store. */
 export type ContainerContent = Pick<

@@ -7,53 +7,16 @@
 import { lstatSync, utimesSync } from 'node:fs';
 import { EngineError, hasErrno, quote } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import {
-  type ChainId,
-  type DiffId,
-  type Digest,
-  digestFromHash,
-  type ImageId,
-} from '../oci/digest.ts';
-import { type ImageConfig, type ImageDefaults, pairLayers } from '../oci/image-config.ts';
+import { type ChainId, type DiffId, digestFromHash, type ImageId } from '../oci/digest.ts';
+import { type ImageConfig, pairLayers } from '../oci/image-config.ts';
 import type { ImageManifest } from '../oci/image-manifest.ts';
 import { listNames } from './blob-store.ts';
 import { withStoreErrors } from './store-error.ts';
 import { readStoreFile, writeStoreFile } from './store-file.ts';
 import { imageSummaryPath, imagesDir } from './store-paths.ts';
-import { parseSummary } from './summary-parser.ts';
+import { type ImageSummary, parseSummary } from './summary-parser.ts';
 
-/** A layer of an image. dray has seen the blob `digest` inflate to `diffId`. */
-export interface SummaryLayer {
-  readonly digest: Digest;
-  /** Bytes of the blob. */
-  readonly size: number;
-  readonly mediaType: string;
-  readonly diffId: DiffId;
-}
-
-/** What `run` needs of an image config (image-spec `config.md`). */
-export interface SummaryConfig extends ImageDefaults {
-  readonly os: string;
-  readonly architecture: string;
-  readonly variant?: string;
-}
-
-/** What dray knows of an image that is complete in the store. */
-export interface ImageSummary {
-  readonly version: 1;
-  readonly imageId: ImageId;
-  readonly manifest: Descriptor;
-  readonly config: SummaryConfig;
-  /** Lowest first. */
-  readonly layers: readonly SummaryLayer[];
-  readonly chainId: ChainId;
-  /** DiffIDs whose layer data files are the devices of the root file system, in device order. */
-  readonly devices: readonly DiffId[];
-  /** Bytes of all blobs: layers, config and manifest. */
-  readonly sizeBytes: number;
-  /** As the image config says, so possibly junk. */
-  readonly createdAt?: string;
-}
+export type { ImageSummary } from './summary-parser.ts';
 
 /** What a summary is made from. */
 export interface SummarySource {

@@ -1,7 +1,16 @@
-/** Reading the bytes of an image summary, which are trusted no more than anything else on a disk. */
+/** What an image summary holds, and reading it: its bytes are trusted no more than others on a disk. */
 import { EngineError, quote } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { type ChainId, type DiffId, isDigest, parseDiffId, parseDigest } from '../oci/digest.ts';
+import {
+  type ChainId,
+  type DiffId,
+  type Digest,
+  type ImageId,
+  isDigest,
+  parseDiffId,
+  parseDigest,
+} from '../oci/digest.ts';
+import type { ImageDefaults } from '../oci/image-config.ts';
 import {
   isJsonObject,
   type JsonObject,
@@ -11,7 +20,39 @@ import {
   requireString,
   requireStringMap,
 } from '../oci/json-document.ts';
-import type { ImageSummary, SummaryConfig, SummaryLayer } from './image-summary.ts';
+
+/** A layer of an image. dray has seen the blob `digest` inflate to `diffId`. */
+export interface SummaryLayer {
+  readonly digest: Digest;
+  /** Bytes of the blob. */
+  readonly size: number;
+  readonly mediaType: string;
+  readonly diffId: DiffId;
+}
+
+/** What `run` needs of an image config (image-spec `config.md`). */
+export interface SummaryConfig extends ImageDefaults {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string;
+}
+
+/** What dray knows of an image that is complete in the store. */
+export interface ImageSummary {
+  readonly version: 1;
+  readonly imageId: ImageId;
+  readonly manifest: Descriptor;
+  readonly config: SummaryConfig;
+  /** Lowest first. */
+  readonly layers: readonly SummaryLayer[];
+  readonly chainId: ChainId;
+  /** DiffIDs whose layer data files are the devices of the root file system, in device order. */
+  readonly devices: readonly DiffId[];
+  /** Bytes of all blobs: layers, config and manifest. */
+  readonly sizeBytes: number;
+  /** As the image config says, so possibly junk. */
+  readonly createdAt?: string;
+}
 
 /**
  * Parses a summary.

@@ -2,8 +2,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { cachingEnvironment } from './child-cache.ts';
 
 const PROGRAM = join(import.meta.dirname, 'ingest-holder.ts');
+const env = cachingEnvironment();
 
 /** Ends with its process, by SIGKILL. */
 export class Holder implements AsyncDisposable {
@@ -18,7 +20,7 @@ export class Holder implements AsyncDisposable {
     const child = spawn(
       process.execPath,
       ['--disable-warning=ExperimentalWarning', PROGRAM, ...argv],
-      { stdio: ['pipe', 'pipe', 'inherit'] },
+      { stdio: ['pipe', 'pipe', 'inherit'], env },
     );
     const holder = new Holder(child);
     const [said] = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);

@@ -3,6 +3,7 @@
  * Arguments: `ingest DATA_DIR DIGEST BYTES`, `lease DATA_DIR DIGEST…`, or `gc-lock DATA_DIR`.
  */
 import { writeSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { parseDigest } from '../../../src/core/oci/digest.ts';
 import { acquireShared } from '../../../src/core/store/gc-lock.ts';
 import { LayerIngest } from '../../../src/core/store/ingest.ts';
@@ -27,6 +28,8 @@ async function hold(): Promise<unknown> {
 }
 
 const held = await hold();
+// Killed, it could not do so at its end.
+flushCompileCache();
 process.stdout.write('held\n');
 // Referenced until the end, so that what is held stays reachable.
 process.stdin.resume().on('end', () => process.exit(held === undefined ? 1 : 0));
