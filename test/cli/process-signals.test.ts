@@ -22,8 +22,8 @@ describe('ProcessSignals', () => {
     using signals = new ProcessSignals({ isPassedOn: true });
     const received: string[] = [];
     using _subscription = signals.subscribe((name) => received.push(name));
-    for (const name of ['SIGINT', 'SIGUSR1', 'SIGINT', 'SIGTERM'] as const) await receive(name);
-    assert.deepEqual(received, ['SIGINT', 'SIGUSR1', 'SIGINT', 'SIGTERM']);
+    for (const name of ['SIGINT', 'SIGCONT', 'SIGINT', 'SIGTERM'] as const) await receive(name);
+    assert.deepEqual(received, ['SIGINT', 'SIGCONT', 'SIGINT', 'SIGTERM']);
     assert.equal(signals.signal.aborted, false);
   });
 
@@ -37,12 +37,12 @@ describe('ProcessSignals', () => {
 
   it('does not take a signal that a container might want for a wish to cancel', async () => {
     using signals = new ProcessSignals({ isPassedOn: true });
-    await receive('SIGUSR2');
+    await receive('SIGALRM');
     assert.equal(signals.signal.aborted, false);
   });
 
   it('lets go of the process when it is disposed', () => {
-    const count = () => process.listenerCount('SIGTERM') + process.listenerCount('SIGUSR2');
+    const count = () => process.listenerCount('SIGTERM') + process.listenerCount('SIGALRM');
     const before = count();
     new ProcessSignals({ isPassedOn: true })[Symbol.dispose]();
     assert.equal(count(), before);
