@@ -65,11 +65,12 @@ describe('containers of several processes', () => {
     using temp = new TempDataDir();
     const run = promisify(execFile);
     const names = Array.from({ length: 8 }, (_, at) => (at % 2 === 0 ? '' : `web-${at}`));
-    await Promise.all(
-      names.map((name) =>
-        run(process.execPath, [NODE_FLAG, PROGRAM, 'live', temp.path, name], { env }),
-      ),
+    const processes = names.map((name) =>
+      run(process.execPath, [NODE_FLAG, PROGRAM, 'live', temp.path, name], { env }),
     );
+    // All must have ended before the directory goes, also when one has failed.
+    await Promise.allSettled(processes);
+    await Promise.all(processes);
     assert.deepEqual(temp.names(), []);
   });
 });

@@ -29,6 +29,8 @@ async function runWorkers(what: string, dataDir: string): Promise<unknown[]> {
       { env },
     ),
   );
+  // All must have ended before the store goes, also when one has failed.
+  await Promise.allSettled(workers);
   return (await Promise.all(workers)).map(({ stdout }) => JSON.parse(stdout));
 }
 
