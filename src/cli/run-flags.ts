@@ -2,8 +2,8 @@
 import { resolve } from 'node:path';
 import * as Flags from '@oclif/core/flags';
 import type { InferredFlags } from '@oclif/core/interfaces';
+import { parseCapability } from '../core/oci/capability-names.ts';
 import { parsePlatform } from '../core/oci/platform.ts';
-import { parseCapability } from '../core/runtime/capabilities.ts';
 import type { RunOptions } from '../core/runtime/run-options.ts';
 import { parseDeviceFlag } from './parse/devices.ts';
 import {

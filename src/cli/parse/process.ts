@@ -1,8 +1,8 @@
 /** Flags that say what runs and how it is reached. */
 import { quote } from '../../core/errors.ts';
 import type { PullPolicy } from '../../core/oci/pull-policy.ts';
+import { parseSignal } from '../../core/oci/signals.ts';
 import type { RunOptions } from '../../core/runtime/run-options.ts';
-import { parseSignal } from '../../core/runtime/signals.ts';
 import { usageError } from './usage-error.ts';
 
 /**

@@ -1,6 +1,6 @@
 /** Numbers and sizes of `dray run`, in docker's notation. */
 import { quote } from '../../core/errors.ts';
-import { RLIM_INFINITY, RLIMIT_TYPES } from '../../core/runtime/rlimits.ts';
+import { RLIM_INFINITY, RLIMIT_TYPES } from '../../core/oci/rlimit-names.ts';
 import type { RlimitRequest } from '../../core/runtime/run-options.ts';
 import { usageError } from './usage-error.ts';
 

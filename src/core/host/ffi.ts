@@ -71,8 +71,3 @@ export function lastErrno(): number {
   const { ffi, errnoAddress } = load();
   return ffi.getInt32(errnoAddress);
 }
-
-/** The address of `bytes`, for structures that hold pointers; valid only while `bytes` is referenced. */
-function addressOf(bytes: Buffer): bigint {
-  return load().ffi.getRawPointer(bytes);
-}

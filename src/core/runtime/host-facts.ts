@@ -1,9 +1,9 @@
 /** What this process and this machine allow, read once per `run`. */
 import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { availableParallelism, hostname, release } from 'node:os';
+import { KNOWN_CAPABILITIES } from '../oci/capability-names.ts';
 import { hostPlatform } from '../oci/platform.ts';
-import { KNOWN_CAPABILITIES } from './capabilities.ts';
-import { RLIM_INFINITY, RLIMIT_TYPES } from './rlimits.ts';
+import { RLIM_INFINITY, RLIMIT_TYPES } from '../oci/rlimit-names.ts';
 
 /** Facts that the runtime config depends on. */
 export interface HostFacts {

@@ -2,18 +2,9 @@
  * Resource limits. What is not asked for is inherited from us; what is asked for never exceeds our
  * own hard limit, which only CAP_SYS_RESOURCE could raise.
  */
+import { RLIM_INFINITY } from '../oci/rlimit-names.ts';
 import type { RuntimeRlimit } from '../oci/runtime-spec.ts';
 import type { RlimitRequest } from './run-options.ts';
-
-/** The value that stands for "unlimited" in the kernel and in the runtime-spec. */
-export const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
-
-/** Names that `--ulimit` takes, with the name in the runtime-spec. */
-export const RLIMIT_TYPES: ReadonlyMap<string, string> = new Map(
-  'as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack'
-    .split(' ')
-    .map((name) => [name, `RLIMIT_${name.toUpperCase()}`]),
-);
 
 /** The limits to set, and a sentence for each that had to be lowered. */
 export interface RlimitChoice {

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EngineError, hasErrno } from '../errors.ts';
 import { type ProcessEnd, spawnAttached } from '../host/process.ts';
+import { parseSignal } from '../oci/signals.ts';
 import { runcFailure } from './runc-log.ts';
 import { callRunc, RUNC_ENVIRONMENT, runcCommand } from './runc-program.ts';
-import { parseSignal } from './signals.ts';
 
 /** One `runc run`. */
 export interface RuncRun {

@@ -16,8 +16,8 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
+import { KNOWN_CAPABILITIES } from '../../../src/core/oci/capability-names.ts';
 import type { ImageDefaults } from '../../../src/core/oci/image-config.ts';
-import { KNOWN_CAPABILITIES } from '../../../src/core/runtime/capabilities.ts';
 import { type HostFacts, hardLimits } from '../../../src/core/runtime/host-facts.ts';
 import type { RunOptions } from '../../../src/core/runtime/run-options.ts';
 
@@ -132,7 +132,7 @@ export class ScratchDirectory implements Disposable {
 
 const APPLETS =
   'sh true false cat ls id mount env sleep stat hostname echo kill ulimit mkdir touch grep dd wc ' +
-  'test mknod chmod chown ps head tail sed tr';
+  'test mknod chmod chown ps head tail sed tr tty stty';
 
 /** Makes a busybox root at `directory` with `extra` files on top of it. */
 export function makeRootfs(directory: string): void {
@@ -159,10 +159,18 @@ export interface ContainerRequest {
   readonly inherited?: readonly number[];
   /** The supervisor gets a process group of its own, so that all of it can be killed. */
   readonly detached?: boolean;
+  /** The supervisor gets a terminal of its own, by script(1). */
+  readonly terminal?: boolean;
 }
+
+/** Why there is no terminal for tests here, or false. For the `skip` option of a test. */
+export const cannotMakeTerminal: string | false = existsSync('/usr/bin/script')
+  ? false
+  : 'there is no script(1) to make a terminal with';
 
 /** What the supervisor reported, all lines in one. */
 export interface Report {
+  readonly supervisorPid?: number;
   readonly watchPid?: number;
   readonly runcPid?: number;
   readonly startedPid?: number;
@@ -172,6 +180,15 @@ export interface Report {
   readonly isStarted?: boolean;
   readonly code?: string;
   readonly message?: string;
+}
+
+function supervisorCommand(argument: string, terminal: boolean): [string, string[]] {
+  const args = ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'supervise.ts')];
+  if (!terminal) {
+    return [process.execPath, [...args, argument]];
+  }
+  const words = [process.execPath, ...args, argument].map((word) => `'${word}'`);
+  return ['/usr/bin/script', ['-qefc', `exec ${words.join(' ')}`, '/dev/null']];
 }
 
 /** A supervisor that was started. Disposing removes its files, after it has ended. */
@@ -200,15 +217,10 @@ export class Supervised implements AsyncDisposable {
       image: request.image ?? {},
     });
     const stdio: StdioOptions = [request.stdin ?? 'ignore', 'pipe', 'pipe', 'pipe'];
-    this.process = spawn(
-      process.execPath,
-      [
-        '--disable-warning=ExperimentalWarning',
-        join(import.meta.dirname, 'supervise.ts'),
-        argument,
-      ],
-      { stdio: [...stdio, ...(request.inherited ?? [])], detached: request.detached ?? false },
-    );
+    this.process = spawn(...supervisorCommand(argument, request.terminal ?? false), {
+      stdio: [...stdio, ...(request.inherited ?? [])],
+      detached: request.detached ?? false,
+    });
     this.#stdout = text(this.process.stdout as Readable);
     this.#stderr = text(this.process.stderr as Readable);
     this.#ended = new Promise((resolve) => this.process.once('exit', resolve));

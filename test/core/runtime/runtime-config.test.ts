@@ -2,19 +2,20 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { EngineError } from '../../../src/core/errors.ts';
+import { KNOWN_CAPABILITIES, parseCapability } from '../../../src/core/oci/capability-names.ts';
+import { RLIM_INFINITY } from '../../../src/core/oci/rlimit-names.ts';
+import { parseSignal } from '../../../src/core/oci/signals.ts';
 import {
   capabilitySets,
   chooseCapabilities,
   DEFAULT_CAPABILITIES,
-  KNOWN_CAPABILITIES,
-  parseCapability,
 } from '../../../src/core/runtime/capabilities.ts';
 import { defaultMounts, mergeMounts } from '../../../src/core/runtime/default-mounts.ts';
 import { containerEnvironment } from '../../../src/core/runtime/environment.ts';
 import { hardLimits, heldCapabilities } from '../../../src/core/runtime/host-facts.ts';
 import { processArgs } from '../../../src/core/runtime/process-args.ts';
 import { containerResources } from '../../../src/core/runtime/resources.ts';
-import { chooseRlimits, RLIM_INFINITY } from '../../../src/core/runtime/rlimits.ts';
+import { chooseRlimits } from '../../../src/core/runtime/rlimits.ts';
 import type { RunOptions } from '../../../src/core/runtime/run-options.ts';
 import { knownHoles } from '../../../src/core/runtime/runc-program.ts';
 import {
@@ -23,7 +24,6 @@ import {
 } from '../../../src/core/runtime/runtime-config.ts';
 import { isAtLeast, parseSeccompFile } from '../../../src/core/runtime/seccomp-file.ts';
 import { defaultSeccompFilter } from '../../../src/core/runtime/seccomp-profile.ts';
-import { parseSignal } from '../../../src/core/runtime/signals.ts';
 import { hostFacts, runOptions } from './container-fixture.ts';
 
 function refuses(code: string, action: () => unknown): void {

@@ -3,10 +3,8 @@ import assert from 'node:assert/strict';
 import { closeSync, copyFileSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import {
-  DEFAULT_CAPABILITIES,
-  KNOWN_CAPABILITIES,
-} from '../../../src/core/runtime/capabilities.ts';
+import { KNOWN_CAPABILITIES } from '../../../src/core/oci/capability-names.ts';
+import { DEFAULT_CAPABILITIES } from '../../../src/core/runtime/capabilities.ts';
 import { readHostFacts } from '../../../src/core/runtime/host-facts.ts';
 import { MASKED_PATHS, READ_ONLY_PATHS } from '../../../src/core/runtime/masked-paths.ts';
 import {
