@@ -188,7 +188,10 @@ function supervisorCommand(argument: string, terminal: boolean): [string, string
     return [process.execPath, [...args, argument]];
   }
   const words = [process.execPath, ...args, argument].map((word) => `'${word}'`);
-  return ['/usr/bin/script', ['-qefc', `exec ${words.join(' ')}`, '/dev/null']];
+  return [
+    '/usr/bin/script',
+    ['-qefc', `stty rows 33 cols 111; exec ${words.join(' ')}`, '/dev/null'],
+  ];
 }
 
 /** A supervisor that was started. Disposing removes its files, after it has ended. */

@@ -3,7 +3,12 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { cannotRunContainers, runToEnd, Supervised } from './container-fixture.ts';
+import {
+  cannotMakeTerminal,
+  cannotRunContainers,
+  runToEnd,
+  Supervised,
+} from './container-fixture.ts';
 
 const skip = cannotRunContainers;
 
@@ -126,5 +131,21 @@ describe('stdin', { skip }, () => {
     supervised.process.stdin?.end(bytes);
     const end = await supervised.ended();
     assert.equal(end.stdout, bytes);
+  });
+});
+
+describe('a terminal', { skip: skip || cannotMakeTerminal }, () => {
+  it("is the container's own, with the size of ours, and its status comes back", async () => {
+    const end = await runToEnd({
+      terminal: true,
+      stdin: 'pipe',
+      options: {
+        tty: true,
+        interactive: true,
+        command: ['sh', '-c', 'test -t 0 && tty && stty size && echo $TERM && exit 7'],
+      },
+    });
+    assert.match(end.stdout, /\/dev\/pts\/0\r\n33 111\r\nxterm\r\n/);
+    assert.equal(end.status, 7);
   });
 });

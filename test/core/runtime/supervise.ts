@@ -32,7 +32,12 @@ async function supervise(): Promise<void> {
   const { cgroupsPath } = bundle.config.linux;
   const target = { runcPath, runtimeRoot, containerId, cgroupsPath };
   using watch = startWatch(target);
-  report({ watchPid: watch.pid, warnings: bundle.warnings, stopSignal: bundle.stopSignal });
+  report({
+    supervisorPid: process.pid,
+    watchPid: watch.pid,
+    warnings: bundle.warnings,
+    stopSignal: bundle.stopSignal,
+  });
   const running = runContainer({
     runcPath,
     runtimeRoot,

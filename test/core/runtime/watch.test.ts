@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { cgroupDirectories } from '../../../src/core/runtime/cgroup-path.ts';
 import {
+  cannotMakeTerminal,
   cannotRunContainers,
   controlGroupsOf,
   isAlive,
@@ -33,6 +34,19 @@ function isRunning(command: readonly string[]): boolean {
       return false;
     }
   });
+}
+
+function sessionOf(pid: number | string): number | undefined {
+  try {
+    return Number(readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ')[3]);
+  } catch {
+    return undefined;
+  }
+}
+
+function processesOfSession(session: number): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.filter((pid) => sessionOf(pid) === session).map(Number);
 }
 
 /** Waits until `condition` holds and returns how long that took. */
@@ -71,6 +85,24 @@ describe('a running container', { skip }, () => {
       await assertNothingLeft(supervised, command);
     });
   }
+
+  it('ends within a second when the whole session of its terminal is killed', async (t) => {
+    if (cannotMakeTerminal) return t.skip(cannotMakeTerminal);
+    const command = uniqueCommand();
+    await using supervised = new Supervised({
+      options: { command, tty: true, interactive: true },
+      terminal: true,
+      stdin: 'pipe',
+    });
+    const pid = await supervised.reported('supervisorPid');
+    await supervised.reported('startedPid');
+    await until(() => isRunning(command), START_MS, 'the control: it runs');
+    const session = processesOfSession(sessionOf(pid) ?? 0);
+    assert.ok(session.includes(supervised.report.runcPid ?? 0), 'runc shares the terminal');
+    for (const member of session) process.kill(member, 'SIGKILL');
+    await until(() => !isRunning(command), PROMISE_MS, 'the container ended');
+    await assertNothingLeft(supervised, command);
+  });
 
   it('ends within a second when supervisor and runc are killed together', async () => {
     const command = uniqueCommand();
@@ -140,9 +172,7 @@ describe('the watch', { skip }, () => {
     const pid = await supervised.reported('watchPid');
     await supervised.reported('startedPid');
     const descriptors = readdirSync(`/proc/${pid}/fd`);
-    const session = Number(
-      readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ')[3],
-    );
+    const session = sessionOf(pid);
     supervised.process.stdin?.end();
     await supervised.ended();
     assert.deepEqual(descriptors, ['0', '1', '2']);
