@@ -1,6 +1,6 @@
 /** `bin/run` and the built bundle, in a copy of the installation. Needs `npm run build` first. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import {
   copyFileSync,
   cpSync,
@@ -11,6 +11,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -68,6 +69,26 @@ describe('bin/run', () => {
     writeFileSync(script, 'console.log("evil"); process.exit(66);');
     assertStarts({ env: { NODE_OPTIONS: `--require ${script}`, NODE_PATH: directory } });
     assertStarts({ env: { NODE_DEBUG: 'fs,net', DEBUG: '*', OCLIF_DEBUG: '1' } });
+  });
+
+  it('opens no debugger port at SIGUSR1', async () => {
+    const server = createServer(() => {});
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const arrived = new Promise((resolve) => server.once('connection', resolve));
+    const argv = ['--root', join(directory, 'store'), 'fetch', `127.0.0.1:${port}/x`];
+    const child = spawn(cli, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let stderr = '';
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    await arrived;
+    child.kill('SIGUSR1');
+    child.kill('SIGTERM');
+    await new Promise((resolve) => child.once('close', resolve));
+    server.close();
+    assert.doesNotMatch(stderr, /Debugger/);
+    assert.match(stderr, /cancelled by SIGTERM/);
   });
 
   it('says how to build what has not been built', () => {
