@@ -6,13 +6,12 @@ import { EngineError } from '../core/errors.ts';
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /**
- * Signals that a container is given besides. Not those about children, pipes, urgent data and the
- * terminal's size (runc follows the terminal itself), nor those that cannot be caught or that the
- * CPU raises.
+ * Signals that a container is given besides. Not those about children, pipes and urgent data, nor
+ * those that cannot be caught or that the CPU raises.
  */
 const PASSED_ON = [
   ...(['SIGABRT', 'SIGALRM', 'SIGCONT', 'SIGIO', 'SIGPWR', 'SIGTSTP', 'SIGUSR1'] as const),
-  ...(['SIGUSR2', 'SIGVTALRM', 'SIGXCPU', 'SIGXFSZ'] as const),
+  ...(['SIGUSR2', 'SIGVTALRM', 'SIGWINCH', 'SIGXCPU', 'SIGXFSZ'] as const),
 ];
 
 type Handler = (name: NodeJS.Signals) => void;
