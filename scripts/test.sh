@@ -69,7 +69,7 @@ else
   run_tests 'unit and contract tests' 2 $(all_tests | grep -v '^test/e2e/')
   if [ -n "$images" ] && ! wait "$images"; then cat "$scratch/images"; fi
   images=
-  run_tests 'end-to-end tests' 1 $(all_tests test/e2e)
+  run_tests 'end-to-end tests' 2 $(all_tests test/e2e)
 fi
 
 echo

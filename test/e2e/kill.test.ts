@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { busyboxImage, busyboxLayer } from '../support/busybox-image.ts';
 import { DockerRegistry, pushWithSkopeo } from '../support/docker-registry.ts';
-import { filesBelow, layoutImageId, NEEDS_ROOT } from '../support/e2e.ts';
+import { filesBelow, layoutManifest, NEEDS_ROOT } from '../support/e2e.ts';
+import { hostLeftovers } from '../support/host-leftovers.ts';
+import { writeLayout } from '../support/layout-writer.ts';
 import { realImage } from '../support/real-images.ts';
 import { CliHome } from '../support/run-cli.ts';
+import { tarOf } from '../support/tar-builder.ts';
 
 const KILLS = 50;
 
@@ -15,6 +21,18 @@ const KILLS = 50;
  */
 function* moments(lastMs: number): Generator<number> {
   for (let count = 1; count <= KILLS; count += 1) yield ((count * 0.618_033_988_75) % 1) * lastMs;
+}
+
+/** Enough layers and bytes that a fetch spends time in each of its phases. */
+function dataLayers(): Buffer[] {
+  return Array.from({ length: 11 }, (_, layer) =>
+    tarOf(
+      Array.from({ length: 40 }, (_, file) => ({
+        name: `srv/layer-${layer}/file-${file}`,
+        content: randomBytes(8192).toString('base64'),
+      })),
+    ),
+  );
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {
@@ -33,9 +51,13 @@ describe('kill -9', NEEDS_ROOT, () => {
   before(async () => {
     registry = await DockerRegistry.start();
     home = new CliHome();
-    const image = await realImage('layers-100');
-    targetId = layoutImageId(image);
-    target = await pushWithSkopeo(image, { registry, name: 'target:1' }, { format: 'oci' });
+    const built = busyboxImage({ layers: [busyboxLayer(), ...dataLayers()] });
+    const layoutDir = writeLayout(join(home.directory, 'target'), [
+      { image: built, refName: 'latest' },
+    ]);
+    targetId = built.imageId;
+    const layout = { layoutDir, tag: 'latest' };
+    target = await pushWithSkopeo(layout, { registry, name: 'target:1' }, { format: 'oci' });
     const busybox = await realImage('busybox');
     base = await pushWithSkopeo(busybox, { registry, name: 'base:1' }, { format: 'oci' });
     await home.succeed(['fetch', base]);
@@ -47,6 +69,10 @@ describe('kill -9', NEEDS_ROOT, () => {
     await registry[Symbol.asyncDispose]();
   });
 
+  function isTargetStored(): boolean {
+    return readFileSync(join(home.dataDir, 'index.json'), 'utf8').includes(target);
+  }
+
   /** The next command works, the store is sound, and gc takes it back to what it was. */
   async function assertRecovered(
     earlier: ReadonlyMap<string, number>,
@@ -55,8 +81,7 @@ describe('kill -9', NEEDS_ROOT, () => {
     assert.deepEqual(await home.leftovers(), [], when);
     const verified = await home.run(['image', 'verify']);
     assert.equal(verified.status, 0, `${when}: ${verified.stdout}${verified.stderr}`);
-    const list = JSON.parse(await home.succeed(['image', 'list', '--json']));
-    if (list.length === 2) await home.succeed(['image', 'rm', targetId]);
+    if (isTargetStored()) await home.succeed(['image', 'rm', targetId]);
     await home.succeed(['image', 'gc']);
     assert.deepEqual(filesBelow(home.dataDir), earlier, when);
   }
@@ -65,11 +90,13 @@ describe('kill -9', NEEDS_ROOT, () => {
     const earlier = filesBelow(home.dataDir);
     const lastMs = await timed(() => home.succeed(['fetch', '--quiet', target]));
     await assertRecovered(earlier, 'not killed');
+    let halfway = 0;
     for (const momentMs of moments(lastMs * 1.05)) {
       const running = home.start(['fetch', '--quiet', target]);
       await delay(momentMs);
       running.kill('SIGKILL');
       await running.exited;
+      if (filesBelow(join(home.dataDir, 'ingest')).size > 0) halfway += 1;
       await assertRecovered(
         earlier,
         `killed after ${momentMs.toFixed(1)} of ${lastMs.toFixed(0)} ms`,
@@ -77,12 +104,13 @@ describe('kill -9', NEEDS_ROOT, () => {
     }
     await home.succeed(['fetch', '--quiet', target]);
     await assertRecovered(earlier, 'fetched at last');
+    assert.ok(halfway >= KILLS / 5, `only ${halfway} kills hit a fetch at work`);
   });
 
   it('and a fetch goes on from the bytes that are there', async () => {
     const debian = await realImage('debian');
     const big = await pushWithSkopeo(debian, { registry, name: 'big:1' }, { format: 'oci' });
-    const layer = (await import('../support/e2e.ts')).layoutManifest(debian).layers[0];
+    const layer = layoutManifest(debian).layers[0];
     assert.ok(layer !== undefined);
     const ingestDir = join(home.dataDir, 'ingest');
     const arrived = (): number =>
@@ -116,14 +144,17 @@ describe('kill -9', NEEDS_ROOT, () => {
     const earlier = filesBelow(home.dataDir);
     const command = ['run', '--rm', base, 'sh', '-c', 'echo x > /file; sleep 0.05'];
     const lastMs = await timed(() => home.succeed(command));
+    let orphans = 0;
     for (const momentMs of moments(lastMs * 1.05)) {
       const running = home.start(command);
       await delay(momentMs);
       running.kill('SIGKILL');
       await running.exited;
+      if (hostLeftovers(home.directory).length > 0) orphans += 1;
       const when = `killed after ${momentMs.toFixed(1)} of ${lastMs.toFixed(0)} ms`;
       assert.equal(await home.succeed(['run', '--rm', base, 'echo', 'works']), 'works\n', when);
       await assertRecovered(earlier, when);
     }
+    assert.ok(orphans >= KILLS / 5, `only ${orphans} kills hit a container at work`);
   });
 });
