@@ -1,12 +1,22 @@
 /** The sandbox as a process inside a real container finds it. */
 import assert from 'node:assert/strict';
-import { closeSync, copyFileSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { KNOWN_CAPABILITIES } from '../../../src/core/oci/capability-names.ts';
 import { DEFAULT_CAPABILITIES } from '../../../src/core/runtime/capabilities.ts';
 import { readHostFacts } from '../../../src/core/runtime/host-facts.ts';
 import { MASKED_PATHS, READ_ONLY_PATHS } from '../../../src/core/runtime/masked-paths.ts';
+import { findRunc } from '../../../src/core/runtime/runc-program.ts';
 import {
   cannotRunContainers,
   controlGroupsOf,
@@ -356,6 +366,19 @@ describe('a container with options', { skip }, () => {
 });
 
 describe('what a container leaves behind', { skip }, () => {
+  it('is an unchanged runc, also when its program is /proc/self/exe (CVE-2019-5736)', async () => {
+    const digest = () => createHash('sha256').update(readFileSync(findRunc())).digest('hex');
+    const before = digest();
+    await runToEnd({
+      prepare: (rootfs) => {
+        writeFileSync(join(rootfs, 'bin/self'), '#!/proc/self/exe\n');
+        chmodSync(join(rootfs, 'bin/self'), 0o755);
+      },
+      options: { command: ['/bin/self'] },
+    });
+    assert.equal(digest(), before);
+  });
+
   it('is nothing: no control group, no state of runc, no mount', async () => {
     const mounts = readFileSync('/proc/self/mountinfo', 'utf8');
     await using supervised = new Supervised({
