@@ -14,8 +14,8 @@ import { encodeErofs, rootfsDevices } from '../rootfs/erofs-writer.ts';
 import { mergeLayers } from '../rootfs/merge-layers.ts';
 import type { RootfsTree } from '../rootfs/tree.ts';
 import { type ImageSummary, summariseImage, writeSummary } from '../store/image-summary.ts';
-import { writeStoreFile } from '../store/store-file.ts';
-import { layerIndexPath, rootfsImagePath } from '../store/store-paths.ts';
+import { putRootfsImage } from '../store/rootfs-store.ts';
+import { layerIndexPath } from '../store/store-paths.ts';
 
 /** An image whose blobs and layers are all in the store. */
 export interface StoredImage {
@@ -80,7 +80,7 @@ export function storeAssembled(
   const diffIds = stored.config.rootfs.diff_ids;
   const indexes = diffIds.map((diffId) => known.get(diffId) ?? readLayerIndex(dataDir, diffId));
   const rootfs = assembleRootfs(diffIds, indexes, onProgress);
-  writeStoreFile(dataDir, rootfsImagePath(dataDir, rootfs.chainId), rootfs.image, { mode: 0o400 });
+  putRootfsImage(dataDir, rootfs.chainId, rootfs.image);
   writeSummary(dataDir, summariseAssembled(stored, rootfs));
 }
 

@@ -1,11 +1,9 @@
 /** `image gc`: everything that nobody needs. */
-import { ContainerStore } from '../container/container-store.ts';
 import type { OperationOptions } from '../progress.ts';
-import { deleteContainer } from '../runtime/runc.ts';
-import { findRunc } from '../runtime/runc-program.ts';
 import { collect } from '../store/collect.ts';
 import { contentInUse } from './content-in-use.ts';
-import { type Engine, runtimeRoot } from './engine.ts';
+import { removeDeadContainers } from './dead-containers.ts';
+import type { Engine } from './engine.ts';
 
 /** What `collectGarbage` removed. */
 export interface Collection {
@@ -33,17 +31,4 @@ export async function collectGarbage(
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
   return { ...collected, removedContainers };
-}
-
-async function removeDeadContainers(engine: Engine): Promise<number> {
-  const dead = ContainerStore.sweepDead(engine.settings.dataDir);
-  if (dead.length === 0) return 0;
-  const runc = { runcPath: findRunc(engine.settings.runcPath), runtimeRoot: runtimeRoot(engine) };
-  for (const each of dead) {
-    using container = each;
-    // The watch has ended it already, unless the watch was killed, too.
-    await deleteContainer(runc, container.id);
-    container.remove();
-  }
-  return dead.length;
 }

@@ -2,13 +2,14 @@
 import { EngineError, type ErrorCode } from '../errors.ts';
 import { readRange } from '../host/read-range.ts';
 import { fileDataSink } from '../layer/data-sink.ts';
-import { ingestLayer } from '../layer/ingest-layer.ts';
+import { type IngestOptions, ingestLayer } from '../layer/ingest-layer.ts';
 import type { ImageLayer } from '../oci/image-config.ts';
 import type { LayerIndex } from '../oci/layer-index.ts';
 import { layerCompression } from '../oci/media-type.ts';
 import type { OnProgress } from '../progress.ts';
 import { hasBlob, openBlob, removeBlob } from '../store/blob-store.ts';
 import { hasLayer, LayerIngest } from '../store/ingest.ts';
+import { withStoreErrorsAsync } from '../store/store-error.ts';
 import type { ImageTransport } from './image-transport.ts';
 
 /** A layer of the image that is being fetched. */
@@ -108,7 +109,7 @@ export async function storeLayer(
   { source, isBlobHere, onProgress, signal }: LayerSource,
 ): Promise<LayerIndex> {
   const { digest, size, mediaType } = layer.descriptor;
-  const index = await ingestLayer({
+  const request: IngestOptions = {
     source,
     compression: layerCompression(mediaType, layer.label),
     expected: { digest, size, diffId: layer.diffId },
@@ -119,7 +120,8 @@ export async function storeLayer(
       onProgress({ type: 'layer-transfer', digest, transferredBytes, totalBytes: size }),
     onWarning: (message) => onProgress({ type: 'warning', message }),
     ...(signal === undefined ? {} : { signal }),
-  });
+  };
+  const index = await withStoreErrorsAsync('store', layer.label, () => ingestLayer(request));
   onProgress({ type: 'layer-indexing', digest });
   await ingest.commit({ diffId: layer.diffId, index: index.encode(), keepBlob: !isBlobHere });
   return index;

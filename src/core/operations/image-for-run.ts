@@ -1,5 +1,5 @@
 /** Which image `run` runs: found in the store, or fetched first. */
-import { EngineError, hasErrno } from '../errors.ts';
+import { EngineError } from '../errors.ts';
 import { parseImageSource } from '../oci/image-source.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { PullPolicy } from '../oci/pull-policy.ts';
@@ -33,7 +33,7 @@ export interface RunnableImage {
  */
 export async function imageForRun(engine: Engine, request: ImageRequest): Promise<RunnableImage> {
   if (request.pullPolicy !== 'update' || isImageId(request.image)) {
-    const stored = findStored(engine, request);
+    const stored = await findStored(engine, request);
     if (stored !== undefined) return stored;
   }
   // Loaded only now: a run whose image is here needs none of it.
@@ -45,20 +45,33 @@ export async function imageForRun(engine: Engine, request: ImageRequest): Promis
   };
 }
 
-function findStored(engine: Engine, request: ImageRequest): RunnableImage | undefined {
+async function findStored(
+  engine: Engine,
+  request: ImageRequest,
+): Promise<RunnableImage | undefined> {
+  const { dataDir } = engine.settings;
   const record = findRecord(engine.store.readReferences(), request);
   if (record === undefined) return undefined;
   if (request.platform !== undefined && !isForPlatform(record, request.platform)) return undefined;
+  const { imageId, reference } = record;
   try {
-    const summary = readSummary(engine.settings.dataDir, record.imageId);
-    return { summary, reference: record.reference };
+    return { summary: readSummary(dataDir, imageId), reference };
   } catch (error) {
-    // A lost or damaged summary is made again by the fetch, which transfers nothing that is here.
-    const isLost = hasErrno(error, 'ENOENT');
-    if (isLost || (error instanceof EngineError && error.code === 'STORE_CORRUPT'))
-      return undefined;
-    throw error;
+    if (!isDamage(error)) throw error;
   }
+  try {
+    const { restoreImage } = await import('./restore-image.ts');
+    await restoreImage(dataDir, record, request);
+    return { summary: readSummary(dataDir, imageId), reference };
+  } catch (error) {
+    // A blob is gone, too: a fetch transfers what is not here.
+    if (!isDamage(error)) throw error;
+    return undefined;
+  }
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof EngineError && error.code === 'STORE_CORRUPT';
 }
 
 function findRecord(

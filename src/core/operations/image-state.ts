@@ -1,11 +1,10 @@
 /** What the store holds of an image. */
-import { existsSync } from 'node:fs';
-import { EngineError, hasErrno } from '../errors.ts';
+import { EngineError } from '../errors.ts';
 import { hasBlob } from '../store/blob-store.ts';
 import type { ImageRecord } from '../store/image-store.ts';
 import { type ImageSummary, listSummaries, readSummary } from '../store/image-summary.ts';
 import { hasLayer } from '../store/ingest.ts';
-import { rootfsImagePath } from '../store/store-paths.ts';
+import { hasRootfsImage } from '../store/rootfs-store.ts';
 import type { WantedLayer } from './fetch-layer.ts';
 
 /**
@@ -15,7 +14,6 @@ export function findSummary(dataDir: string, record: ImageRecord): ImageSummary 
   try {
     return readSummary(dataDir, record.imageId);
   } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return undefined;
     if (error instanceof EngineError && error.code === 'STORE_CORRUPT') return undefined;
     throw error;
   }
@@ -32,7 +30,7 @@ export function isImageComplete(dataDir: string, record: ImageRecord): boolean {
     summary.manifest.digest === record.manifest.digest &&
     hasBlob(dataDir, record.manifest.digest) &&
     hasBlob(dataDir, record.imageId) &&
-    existsSync(rootfsImagePath(dataDir, summary.chainId)) &&
+    hasRootfsImage(dataDir, summary.chainId) &&
     summary.layers.every(
       (layer) => hasBlob(dataDir, layer.digest) && hasLayer(dataDir, layer.diffId),
     )

@@ -1,15 +1,11 @@
 /** The root file system of a container: mounted in a mount namespace of this process alone. */
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { SystemCallError } from '../host/libc.ts';
 import { type BackendName, chooseBackend, mountRootfs } from '../rootfs/backend.ts';
 import type { ImageSummary } from '../store/image-summary.ts';
-import {
-  ingestDir,
-  layerDataPath,
-  rootfsDirectoryPath,
-  rootfsImagePath,
-} from '../store/store-paths.ts';
+import { hasRootfsDirectory, RootfsIngest } from '../store/rootfs-store.ts';
+import { layerDataPath, rootfsDirectoryPath, rootfsImagePath } from '../store/store-paths.ts';
 import type { Engine } from './engine.ts';
 
 /** The directories of one container that its root file system is made of. */
@@ -75,19 +71,13 @@ function tryMount(mount: () => void): boolean {
   }
 }
 
-/** Materialises the image once, under a name that nothing trusts until it is complete. */
+/** Materialises the image once; who comes second waits for the first. */
 async function ensureDirectory(dataDir: string, summary: ImageSummary): Promise<void> {
-  const directory = rootfsDirectoryPath(dataDir, summary.chainId);
-  if (existsSync(directory)) return;
+  const { chainId } = summary;
+  if (hasRootfsDirectory(dataDir, chainId)) return;
   const { materialiseImage } = await import('./materialise-image.ts');
-  const unfinished = join(ingestDir(dataDir), `${summary.chainId.slice(-64)}-${process.pid}.dir`);
-  rmSync(unfinished, { recursive: true, force: true });
-  mkdirSync(unfinished, { mode: 0o700 });
-  await materialiseImage(dataDir, summary, unfinished);
-  try {
-    renameSync(unfinished, directory);
-  } catch (error) {
-    rmSync(unfinished, { recursive: true, force: true });
-    if (!existsSync(directory)) throw error;
-  }
+  using ingest = await RootfsIngest.begin(dataDir, chainId);
+  if (hasRootfsDirectory(dataDir, chainId)) return;
+  await materialiseImage(dataDir, summary, ingest.directory);
+  ingest.commit();
 }

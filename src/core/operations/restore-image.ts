@@ -6,8 +6,8 @@ import { parseManifestDocument } from '../oci/image-manifest.ts';
 import type { LayerIndex } from '../oci/layer-index.ts';
 import type { OperationOptions } from '../progress.ts';
 import { openBlob, readSmallBlob } from '../store/blob-store.ts';
-import type { ImageSummary } from '../store/image-summary.ts';
 import { hasLayer, LayerIngest } from '../store/ingest.ts';
+import type { ImageRecord } from '../store/layout-index.ts';
 import { storeAssembled } from './assemble-image.ts';
 import { storeLayer } from './fetch-layer.ts';
 
@@ -21,7 +21,7 @@ const LONGEST_JSON_BYTES = 4 * 1024 * 1024;
  */
 export async function restoreImage(
   dataDir: string,
-  { imageId, manifest: descriptor }: ImageSummary,
+  { imageId, manifest: descriptor }: Pick<ImageRecord, 'imageId' | 'manifest'>,
   options: OperationOptions,
 ): Promise<void> {
   const where = `manifest ${descriptor.digest}`;

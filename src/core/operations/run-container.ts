@@ -1,5 +1,6 @@
 /** `run`: from an image to a running container, and back to nothing. */
-import { type Container, ContainerStore } from '../container/container-store.ts';
+import { type Container, ContainerStore, type NewContainer } from '../container/container-store.ts';
+import { EngineError } from '../errors.ts';
 import { isErrno, unsharePrivateMounts } from '../host/libc.ts';
 import { unmount } from '../host/mount.ts';
 import type { OperationOptions } from '../progress.ts';
@@ -13,6 +14,7 @@ import { acquireShared } from '../store/gc-lock.ts';
 import { type ImageSummary, touchLastUsed } from '../store/image-summary.ts';
 import { volumesDir } from '../store/store-paths.ts';
 import { claimCidFile } from './cid-file.ts';
+import { removeDeadContainers } from './dead-containers.ts';
 import { type Engine, runtimeRoot } from './engine.ts';
 import { forwardSignals, type SignalSource } from './forward-signals.ts';
 import { imageForRun, type RunnableImage } from './image-for-run.ts';
@@ -125,7 +127,7 @@ async function createContainer(
   const { dataDir } = engine.settings;
   const { summary, reference } = image;
   using _shared = await acquireShared(dataDir, waiting(hooks));
-  return ContainerStore.create(dataDir, {
+  const container: NewContainer = {
     ...(options.name === undefined ? {} : { name: options.name }),
     imageId: summary.imageId,
     chainId: summary.chainId,
@@ -133,7 +135,15 @@ async function createContainer(
     ...(reference === undefined ? {} : { reference }),
     command: commandOf(options, summary.config),
     removeOnExit: options.removeOnExit,
-  });
+  };
+  try {
+    return ContainerStore.create(dataDir, container);
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.code !== 'CONTAINER_NAME_IN_USE') throw error;
+    // Its holder may be the rest of a run that was killed.
+    if ((await removeDeadContainers(engine)) === 0) throw error;
+    return ContainerStore.create(dataDir, container);
+  }
 }
 
 /** Derived files that are gone are made again, once. */

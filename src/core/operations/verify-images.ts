@@ -17,7 +17,7 @@ import type { ImageRecord } from '../store/image-store.ts';
 import { writeSummary } from '../store/image-summary.ts';
 import { Lease } from '../store/lease.ts';
 import { resolveImage } from '../store/resolve.ts';
-import { writeStoreFile } from '../store/store-file.ts';
+import { putRootfsImage } from '../store/rootfs-store.ts';
 import { rootfsImagePath } from '../store/store-paths.ts';
 import { assembleRootfs, type StoredImage, summariseAssembled } from './assemble-image.ts';
 import type { Engine } from './engine.ts';
@@ -156,7 +156,7 @@ function verifyDerived(dataDir: string, { record, stored, indexes, note }: Deriv
   const path = rootfsImagePath(dataDir, rootfs.chainId);
   const found = readIfThere(path);
   if (found === undefined || !found.equals(rootfs.image)) {
-    writeStoreFile(dataDir, path, rootfs.image, { mode: 0o400 });
+    putRootfsImage(dataDir, rootfs.chainId, rootfs.image);
     note(`root file system ${rootfs.chainId} was ${describe(found)}`, true);
   }
   const before = findSummary(dataDir, record);
