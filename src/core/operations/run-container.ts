@@ -185,13 +185,14 @@ async function supervise(
   const { container, bundle } = prepared;
   const target = { runcPath, runtimeRoot: runtimeRoot(engine), containerId: container.id };
   const { cgroupsPath } = bundle.config.linux;
-  using _watch = startWatch({ ...target, ...(cgroupsPath === undefined ? {} : { cgroupsPath }) });
+  using watch = startWatch({ ...target, ...(cgroupsPath === undefined ? {} : { cgroupsPath }) });
   const running = startRunc({
     ...target,
     bundleDir: container.directory,
     stdin: options.interactive ? 'inherit' : 'ignore',
     tty: options.tty,
   });
+  watch.runcStarted(running.pid);
   using _forwarding = forwardSignals(hooks.signals, running, {
     stopSignal: bundle.stopSignal,
     stopTimeoutSeconds: options.stopTimeoutSeconds,
