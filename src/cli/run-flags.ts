@@ -105,9 +105,8 @@ export const runFlags = {
   init: toggle('run a small init (tini or catatonit of this machine) first'),
   'stop-signal': Flags.string({ description: 'signal that stops it', helpValue: 'SIGNAL' }),
   'stop-timeout': Flags.string({
-    description: 'seconds between that signal and SIGKILL',
+    description: 'kill it when it has not ended so long after a SIGTERM to dray',
     helpValue: 'SECONDS',
-    default: '10',
   }),
   quiet: toggle('show nothing while fetching the image', 'q'),
 };
@@ -164,7 +163,9 @@ export function parseRunFlags(
     ...limits(flags),
     init: flags.init,
     ...given('stopSignal', flags['stop-signal'], parseStopSignal),
-    stopTimeoutSeconds: parseSeconds(flags['stop-timeout'], '--stop-timeout'),
+    ...given('stopTimeoutSeconds', flags['stop-timeout'], (text) =>
+      parseSeconds(text, '--stop-timeout'),
+    ),
   };
 }
 

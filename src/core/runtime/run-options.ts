@@ -61,7 +61,8 @@ export interface RunOptions {
   readonly init: boolean;
   /** A signal number. Undefined: the image's STOPSIGNAL, else SIGTERM. */
   readonly stopSignal?: number;
-  readonly stopTimeoutSeconds: number;
+  /** How long after a SIGTERM it is killed; undefined: never. */
+  readonly stopTimeoutSeconds?: number;
 }
 
 /** One `-e`: a value, or undefined to take the variable away. */

@@ -78,7 +78,6 @@ describe('parseRunFlags', () => {
       seccomp: { kind: 'default' },
       rlimits: [],
       init: false,
-      stopTimeoutSeconds: 10,
     });
   });
 

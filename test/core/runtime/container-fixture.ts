@@ -62,7 +62,6 @@ export function runOptions(over: Partial<RunOptions> = {}): RunOptions {
     seccomp: { kind: 'default' },
     rlimits: [],
     init: false,
-    stopTimeoutSeconds: 10,
     ...over,
   };
 }
