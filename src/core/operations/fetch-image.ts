@@ -1,6 +1,7 @@
 /** `fetch`: bring an image into the store, from wherever it comes. */
 
 import { EngineError, quote } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import type { DiffId, Digest, ImageId } from '../oci/digest.ts';
 import { chainIdOf } from '../oci/digest.ts';
 import { type ImageSource, parseImageSource } from '../oci/image-source.ts';
@@ -11,6 +12,7 @@ import type { OnProgress, OperationOptions } from '../progress.ts';
 import { putSmallBlob } from '../store/blob-store.ts';
 import type { ImageRecord } from '../store/image-store.ts';
 import { Lease } from '../store/lease.ts';
+import { transferSmallBlob } from '../store/small-blob-transfer.ts';
 import { storeAssembled } from './assemble-image.ts';
 import type { Engine } from './engine.ts';
 import { fetchLayers } from './fetch-layers.ts';
@@ -106,9 +108,18 @@ async function transfer(
 ): Promise<FetchedImage> {
   const { dataDir } = engine.settings;
   const onProgress: OnProgress = options.onProgress ?? (() => {});
-  const image = await resolveManifest(transport, options.platform, onProgress);
   const waiting = options.signal === undefined ? {} : { signal: options.signal };
   using lease = Lease.open(dataDir);
+  const smallBlob = async (descriptor: Descriptor, maxBytes: number): Promise<Buffer> => {
+    const { digest } = descriptor;
+    await lease.hold([digest], waiting);
+    const fromSource = () => transport.smallBlob(descriptor, maxBytes);
+    return transferSmallBlob(dataDir, { digest, maxBytes, transfer: fromSource, ...waiting });
+  };
+  const image = await resolveManifest(
+    { ...transport, smallBlob },
+    { onProgress, ...(options.platform === undefined ? {} : { platform: options.platform }) },
+  );
   await lease.hold(digestsOf(image), waiting);
   const reference = transport.reference;
   onProgress({ type: 'resolved', reference: reference ?? options.source, layers: distinct(image) });
@@ -120,7 +131,6 @@ async function transfer(
   });
   options.signal?.throwIfAborted();
   onProgress({ type: 'merging', reference: reference ?? options.source });
-  putSmallBlob(dataDir, image.configBytes);
   putSmallBlob(dataDir, image.manifestBytes);
   const stored = { ...image, imageId: image.manifest.config.digest };
   storeAssembled(dataDir, stored, { known: indexes, onProgress });

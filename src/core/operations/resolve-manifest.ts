@@ -20,7 +20,6 @@ export interface ResolvedImage {
   readonly manifestDescriptor: Descriptor;
   readonly manifestBytes: Buffer;
   readonly manifest: ImageManifest;
-  readonly configBytes: Buffer;
   readonly config: ImageConfig;
   /** The manifest's layers, each with the diffID that the config gives it; lowest first. */
   readonly layers: readonly ImageLayer[];
@@ -30,18 +29,28 @@ export interface ResolvedImage {
 const DEEPEST_INDEX = 4;
 const LONGEST_CONFIG_BYTES = 4 * 1024 * 1024;
 
+/** The part of a transport that is needed to resolve an image. */
+export type ManifestSource = Pick<ImageTransport, 'source' | 'top' | 'manifest' | 'smallBlob'>;
+
+/** Options of `resolveManifest`. */
+export interface ResolveOptions {
+  /** What the user asked for; without one, the host's. */
+  readonly platform?: Platform;
+  readonly onProgress: OnProgress;
+}
+
 /**
  * Reads manifest and config of the image that `transport` points to.
  *
- * @param platform what the user asked for; without one, the host's, and an image that is not built
- *   for it is accepted with a warning when its source offers nothing else.
+ * Without a platform asked for, an image that is not built for the host is accepted with a warning
+ * when its source offers nothing else.
+ *
  * @throws EngineError `IMAGE_INVALID`, `PLATFORM_NOT_FOUND`, `MEDIA_TYPE_UNSUPPORTED`,
  *   `SIZE_MISMATCH`, `DIGEST_MISMATCH`, and those of the transport
  */
 export async function resolveManifest(
-  transport: ImageTransport,
-  platform: Platform | undefined,
-  onProgress: OnProgress,
+  transport: ManifestSource,
+  { platform, onProgress }: ResolveOptions,
 ): Promise<ResolvedImage> {
   const top = await transport.top();
   const { document, manifest } = await descend(transport, top, platform ?? hostPlatform());
@@ -59,14 +68,13 @@ export async function resolveManifest(
     },
     manifestBytes: document.bytes,
     manifest,
-    configBytes,
     config,
     layers,
   };
 }
 
 async function descend(
-  transport: ImageTransport,
+  transport: ManifestSource,
   top: ManifestBytes,
   wanted: Platform,
 ): Promise<{ document: ManifestBytes; manifest: ImageManifest }> {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { EngineError, type ErrorCode } from '../../../src/core/errors.ts';
+import { collectGarbage } from '../../../src/core/operations/collect-garbage.ts';
 import { fetchImage } from '../../../src/core/operations/fetch-image.ts';
 import { listImages } from '../../../src/core/operations/list-images.ts';
 import { buildImage } from '../../support/image-builder.ts';
@@ -180,12 +181,14 @@ describe('fetch from files that are not right', () => {
     },
   ];
   for (const { name, code, message, prepare } of rows) {
-    it(`refuses ${name} and leaves the store as it was`, async () => {
+    it(`refuses ${name} and leaves nothing that gc does not remove`, async () => {
       using temp = tempEngine();
       const inputs = join(temp.directory, 'inputs');
       mkdirSync(inputs);
       const before = temp.files();
       await fails(fetchImage(temp.engine, prepare(inputs), update), code, message);
+      assert.deepEqual(listImages(temp.engine), []);
+      await collectGarbage(temp.engine);
       assert.deepEqual(temp.files(), before);
     });
   }
