@@ -84,12 +84,10 @@ export function runContainer(run: RuncRun): RunningContainer {
     pid: child.pid,
     exited,
     forward: (signal) => {
-      if (typeof signal === 'string') {
-        child.kill(signal);
-      } else if (isRunning) {
-        // Node's name for a real-time signal does not exist.
-        process.kill(child.pid, signal);
-      }
+      // runc keeps this one to itself, also where it has no terminal to follow.
+      const pid = signal === 'SIGWINCH' && !run.tty ? readPid(run) : undefined;
+      // By number, too: Node has no names for real-time signals.
+      if (isRunning) signalIfThere(pid ?? child.pid, signal);
     },
     kill: async () => {
       while (isRunning) {
@@ -98,6 +96,14 @@ export function runContainer(run: RuncRun): RunningContainer {
       }
     },
   };
+}
+
+function signalIfThere(pid: number, signal: NodeJS.Signals | number): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!hasErrno(error, 'ESRCH')) throw error;
+  }
 }
 
 function runArguments(run: RuncRun): string[] {
