@@ -23,9 +23,9 @@ check() {
   title=$1
   shift
   printf '\n== %s\n' "$title"
-  if "$@"; then result='{"passed":1,"failed":0,"skipped":0,"skips":[]}'
+  if "$@"; then result='{"passed":1,"failed":0,"skipped":0,"notes":[]}'
   else
-    result='{"passed":0,"failed":1,"skipped":0,"skips":[]}'
+    result='{"passed":0,"failed":1,"skipped":0,"notes":[]}'
     printf '== %s FAILED\n' "$title"
   fi
   printf '%s\n' "$result" >>"$scratch/totals"
@@ -45,7 +45,7 @@ run_tests() {
   status=$?
   cat "$scratch/run" >>"$scratch/totals"
   if [ "$status" != 0 ] && ! grep -q '"failed":[1-9]' "$scratch/run"; then
-    echo '{"passed":0,"failed":1,"skipped":0,"skips":[]}' >>"$scratch/totals"
+    echo '{"passed":0,"failed":1,"skipped":0,"notes":[]}' >>"$scratch/totals"
   fi
 }
 
@@ -63,7 +63,7 @@ else
     images=$!
   fi
   check build "$node" "$quiet" scripts/build.ts
-  check 'format and lint' node_modules/.bin/biome ci --error-on-warnings .
+  check 'format and lint' node_modules/.bin/biome ci --colors=off --error-on-warnings .
   check types node_modules/.bin/tsc -p .
   check 'dead code' node_modules/.bin/knip --no-config-hints --exclude types
   run_tests 'unit and contract tests' 2 $(all_tests | grep -v '^test/e2e/')

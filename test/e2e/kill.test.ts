@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -21,6 +21,17 @@ const KILLS = 50;
  */
 function* moments(lastMs: number): Generator<number> {
   for (let count = 1; count <= KILLS; count += 1) yield ((count * 0.618_033_988_75) % 1) * lastMs;
+}
+
+/** How much of a blob lies in the ingest directory. */
+function arrivedBytes(home: CliHome, hex: string): number {
+  const directory = join(home.dataDir, 'ingest');
+  if (!existsSync(directory)) return 0;
+  const sizes = filesBelow(directory)
+    .entries()
+    .filter(([name]) => name.includes(hex) && name.endsWith('.blob'))
+    .map(([, size]) => size);
+  return Math.max(0, ...sizes);
 }
 
 /** Enough layers and bytes that a fetch spends time in each of its phases. */
@@ -108,36 +119,31 @@ describe('kill -9', NEEDS_ROOT, () => {
   });
 
   it('and a fetch goes on from the bytes that are there', async () => {
+    await using own = new CliHome();
     const debian = await realImage('debian');
     const big = await pushWithSkopeo(debian, { registry, name: 'big:1' }, { format: 'oci' });
     const layer = layoutManifest(debian).layers[0];
     assert.ok(layer !== undefined);
-    const ingestDir = join(home.dataDir, 'ingest');
-    const arrived = (): number =>
-      Math.max(
-        0,
-        ...[...filesBelow(ingestDir)]
-          .filter(([name]) => name.includes(layer.digest.slice(7)))
-          .map(([, size]) => size),
-      );
-    const running = home.start(['fetch', '--quiet', big]);
-    while (arrived() < layer.size / 4 && running.child.exitCode === null) await delay(1);
+    const hex = layer.digest.slice('sha256:'.length);
+    const earlier = registry.requests().length;
+    const running = own.start(['fetch', '--quiet', big]);
+    while (arrivedBytes(own, hex) < layer.size / 4 && running.child.exitCode === null)
+      await delay(1);
     running.kill('SIGKILL');
     await running.exited;
-    const earlier = registry.requests().length;
-    await home.succeed(['fetch', '--quiet', big]);
-    const blobRequests = registry
+    await own.succeed(['fetch', '--quiet', big]);
+    // The registry writes the line of the first transfer when it notices that nobody reads on.
+    const transfers = registry
       .requests()
       .slice(earlier)
       .filter(({ path, method }) => method === 'GET' && path.endsWith(layer.digest));
-    assert.deepEqual(
-      blobRequests.map(({ status }) => status),
-      [206],
+    const resumed = transfers.filter(({ status }) => status === 206);
+    assert.equal(resumed.length, 1, JSON.stringify(transfers));
+    assert.ok(
+      transfers.every(({ sizeBytes }) => sizeBytes < layer.size),
+      JSON.stringify(transfers),
     );
-    assert.ok((blobRequests[0]?.sizeBytes ?? layer.size) < layer.size);
-    await home.succeed(['image', 'verify']);
-    await home.succeed(['image', 'rm', big]);
-    await home.succeed(['image', 'gc']);
+    await own.succeed(['image', 'verify']);
   });
 
   it(`at ${KILLS} moments of run leaves nothing that runs`, async () => {
