@@ -2,10 +2,11 @@
  * Where the blobs of a foreign image layout are: a directory or an archive. Nothing read here is
  * trusted; whoever reads checks digest and size.
  */
-import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, createReadStream, fstatSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError, hasErrno, quote } from '../errors.ts';
 import { readRange } from '../host/read-range.ts';
+import { openRegularFile } from './regular-file.ts';
 import { openTarMembers } from './tar-members.ts';
 
 const READ_BYTES = 1024 * 1024;
@@ -14,11 +15,11 @@ const READ_BYTES = 1024 * 1024;
 export interface BlobSource extends Disposable {
   /** How errors name it. */
   readonly label: string;
-  /** The whole file, undefined when there is none. @throws `IMAGE_INVALID` over `maxBytes`. */
+  /** The whole file, undefined when there is none. @throws `IMAGE_INVALID` over `maxBytes`, or no file. */
   readSmall(name: string, maxBytes: number): Buffer | undefined;
   /** The bytes of a file from `offset`. @throws `IMAGE_INVALID` when there is none. */
   open(name: string, offset: number): AsyncIterable<Buffer>;
-  /** Bytes of the file, undefined when there is none. */
+  /** Bytes of the file, undefined when there is none. @throws `IMAGE_INVALID` for no file. */
   sizeOf(name: string): number | undefined;
 }
 
@@ -26,7 +27,7 @@ export interface BlobSource extends Disposable {
 export function directorySource(directory: string): BlobSource {
   const openFile = (name: string): number | undefined => {
     try {
-      return openSync(join(directory, name), 'r');
+      return openRegularFile(join(directory, name));
     } catch (error) {
       if (hasErrno(error, 'ENOENT') || hasErrno(error, 'ENOTDIR')) return undefined;
       throw error;

@@ -5,9 +5,10 @@
  * Image archives carry ASCII names, so its limits do not matter here; layers have a parser of their
  * own.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, readSync } from 'node:fs';
 import { Header, Pax } from 'tar';
 import { EngineError, hasErrno, quote } from '../errors.ts';
+import { openRegularFile } from './regular-file.ts';
 
 /** Where a member's bytes are in the archive. */
 export interface TarMember {
@@ -28,7 +29,8 @@ const LONGEST_META_BYTES = 1024 * 1024;
 /**
  * Opens an archive and reads its table of members.
  *
- * @throws EngineError `IMAGE_INVALID` when it is missing, compressed, or not a tar file.
+ * @throws EngineError `IMAGE_INVALID` when it is no file, compressed, or not a tar file;
+ *   `IMAGE_NOT_FOUND` when it is missing.
  */
 export function openTarMembers(path: string): TarMembers {
   const fd = openArchive(path);
@@ -47,16 +49,13 @@ export function openTarMembers(path: string): TarMembers {
 
 function openArchive(path: string): number {
   try {
-    const fd = openSync(path, 'r');
-    if (fstatSync(fd).isFile()) return fd;
-    closeSync(fd);
+    return openRegularFile(path);
   } catch (error) {
     if (hasErrno(error, 'ENOENT')) {
       throw new EngineError('IMAGE_NOT_FOUND', `there is no archive at ${quote(path)}`);
     }
     throw error;
   }
-  throw new EngineError('IMAGE_INVALID', `${quote(path)} is not a file, so it is no image archive`);
 }
 
 function readMembers(fd: number, path: string) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -18,6 +19,13 @@ const image = buildImage({ layers: [tree] });
 const second = buildImage({ layers: [tree, other], compression: 'zstd' });
 const plain = buildImage({ layers: [tree, other], compression: 'none', mediaTypes: 'docker' });
 const update = { pullPolicy: 'update' } as const;
+
+/** Puts a FIFO where `path` is. Nobody ever writes to it, so opening it to read waits for ever. */
+function makeFifo(path: string): string {
+  rmSync(path, { force: true });
+  execFileSync('mkfifo', [path]);
+  return path;
+}
 
 async function fails(work: Promise<unknown>, code: ErrorCode, message: RegExp): Promise<void> {
   await assert.rejects(work, (error) => {
@@ -119,6 +127,40 @@ describe('fetch from files that are not right', () => {
       code: 'IMAGE_NOT_FOUND',
       message: /there is no archive/,
       prepare: (directory) => `oci-archive:${join(directory, 'nothing.tar')}`,
+    },
+    {
+      name: 'a FIFO as an OCI archive',
+      code: 'IMAGE_INVALID',
+      message: /fifo\.tar" is not a file/,
+      prepare: (directory) => `oci-archive:${makeFifo(join(directory, 'fifo.tar'))}`,
+    },
+    {
+      name: 'a FIFO as a docker archive',
+      code: 'IMAGE_INVALID',
+      message: /fifo\.tar" is not a file/,
+      prepare: (directory) => `docker-archive:${makeFifo(join(directory, 'fifo.tar'))}`,
+    },
+    {
+      name: 'a layout whose index is a FIFO',
+      code: 'IMAGE_INVALID',
+      message: /index\.json" is not a file/,
+      prepare: (directory) => {
+        const layout = writeLayout(join(directory, 'layout'), [{ image }]);
+        makeFifo(join(layout, 'index.json'));
+        return `oci:${layout}`;
+      },
+    },
+    {
+      name: 'a layout whose layer is a FIFO',
+      code: 'IMAGE_INVALID',
+      message: /blobs\/sha256\/[0-9a-f]{64}" is not a file/,
+      prepare: (directory) => {
+        const layout = writeLayout(join(directory, 'layout'), [{ image }]);
+        const layer = image.layers[0];
+        assert.ok(layer);
+        makeFifo(join(layout, 'blobs/sha256', layer.descriptor.digest.slice(7)));
+        return `oci:${layout}`;
+      },
     },
     {
       name: 'a directory as an archive',
