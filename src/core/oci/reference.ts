@@ -34,6 +34,7 @@ const COMPONENT = /^[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*$/;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/;
 const HOST_LABEL = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 const IPV6 = /^\[[0-9a-f:.]{2,45}\]$/;
+const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:\/\//;
 const HEX_ID = /^[0-9a-f]{64}$/;
 
 /**
@@ -52,6 +53,11 @@ export function parseReference(input: string): Reference {
     );
   }
   const text = input.startsWith('docker://') ? input.slice('docker://'.length) : input;
+  if (SCHEME.test(text)) {
+    throw invalid(input, 'has a scheme; expected none', {
+      hint: 'Leave it out, as in HOST[:PORT]/REPOSITORY; only "docker://" is accepted.',
+    });
+  }
   if (isDigest(text) || HEX_ID.test(text)) {
     throw invalid(input, 'is an image id or a digest; expected the name of an image', {
       hint: 'Write REPOSITORY@sha256:… to fetch an image by the digest of its manifest.',
