@@ -1,6 +1,6 @@
 /** Where flags and environment become settings: the only reader of the environment. */
 import { resolve } from 'node:path';
-import { hasErrno } from '../core/errors.ts';
+import { EngineError, hasErrno } from '../core/errors.ts';
 import type { EngineSettings } from '../core/operations/engine.ts';
 
 /** Values of the global flags that settings are made from. */
@@ -16,8 +16,15 @@ const DEFAULT_RUN_DIR = '/run/dray';
 /** `bin/run` renames what it hides from Node; see `callerEnvironment`. */
 const HIDDEN_PREFIX = 'DRAY_CALLER_';
 
-/** The engine's settings; a flag wins over its environment variable. */
+/**
+ * The engine's settings; a flag wins over its environment variable.
+ *
+ * @throws EngineError `USAGE_INVALID` for an empty `--root`
+ */
 export function resolveSettings(flags: SettingsFlags, version: string): EngineSettings {
+  if (flags.root === '') {
+    throw new EngineError('USAGE_INVALID', '--root is empty; expected the path of a directory');
+  }
   const env = process.env;
   const backend = flags['rootfs-backend'];
   return {

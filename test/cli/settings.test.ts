@@ -37,6 +37,10 @@ describe('resolveSettings', () => {
     assert.equal(resolveSettings({ root: 'store' }, '1').dataDir, `${process.cwd()}/store`);
   });
 
+  it('refuses an empty --root instead of taking the working directory', () => {
+    assert.throws(() => resolveSettings({ root: '' }, '1'), { code: 'USAGE_INVALID' });
+  });
+
   it('takes an empty variable for one that is not set', () => {
     process.env.DRAY_ROOT = '';
     assert.equal(resolveSettings({}, '1').dataDir, '/var/lib/dray');
