@@ -71,9 +71,8 @@ function tryParse(input: string): Reference | undefined {
 }
 
 function notFound(input: string): EngineError {
-  const isFetchable = tryParse(input) !== undefined;
   return new EngineError('IMAGE_NOT_FOUND', `no image ${quote(input)} is in the store`, {
-    hint: isFetchable ? `Run "dray fetch ${input}" first.` : 'Run "dray image list" to see them.',
+    hint: 'Run "dray image list" to see the images.',
   });
 }
 

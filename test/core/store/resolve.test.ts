@@ -89,4 +89,9 @@ describe('resolveImage', () => {
       assert.throws(() => resolveImage(ALL, input), engineError('IMAGE_NOT_FOUND'));
     });
   }
+
+  it('tells where the images are listed, since not every command could use a fetched one', () => {
+    const hint = 'Run "dray image list" to see the images.';
+    assert.throws(() => resolveImage(ALL, 'nope'), { code: 'IMAGE_NOT_FOUND', hint });
+  });
 });
