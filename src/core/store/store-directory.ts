@@ -4,7 +4,7 @@
  * `version` is written last when a store is made, so that a store with a version has everything
  * else. A maker that was killed is finished by the next one. The check costs one lstat and one read.
  */
-import { chmodSync, lstatSync, mkdirSync, readdirSync, type Stats } from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { EngineError, hasErrno, quote } from '../errors.ts';
 import { syncDirectory } from '../host/atomic-file.ts';
@@ -27,6 +27,9 @@ import {
 /** The format that this dray reads and writes. */
 const STORE_VERSION = 1;
 const PRIVATE = 0o700;
+
+/** What the kernel answers where there can be no such directory, as in `/proc` and below a file. */
+const IMPOSSIBLE_PATH = ['ENOENT', 'ENOTDIR', 'EEXIST', 'ENAMETOOLONG'];
 
 /** Names that a store which is being made can hold; `lost+found` comes with a fresh file system. */
 const OWN_NAMES: ReadonlySet<string> = new Set([
@@ -56,7 +59,7 @@ const OWN_NAMES: ReadonlySet<string> = new Set([
  */
 export function prepareStoreDirectory(dataDir: string, create: boolean): void {
   withStoreErrors('open the image store', dataDir, () => {
-    const found = lstatSync(dataDir, { throwIfNoEntry: false });
+    const found = withPathErrors(dataDir, () => lstatSync(dataDir, { throwIfNoEntry: false }));
     if (found !== undefined) checkOwner(dataDir, found);
     const isStore = found !== undefined && hasVersion(dataDir);
     if (!isStore && !create) return;
@@ -105,9 +108,11 @@ function hasVersion(dataDir: string): boolean {
 
 function makeStore(dataDir: string, found: Stats | undefined): void {
   if (found !== undefined) refuseForeign(dataDir);
-  mkdirSync(dirname(dataDir), { recursive: true });
+  withPathErrors(dataDir, () => {
+    makeParents(dataDir);
+    makePrivateDirectory(dataDir);
+  });
   for (const directory of [
-    dataDir,
     ingestDir(dataDir),
     blobsDir(dataDir),
     layersDir(dataDir),
@@ -138,6 +143,35 @@ function refuseForeign(dataDir: string): void {
     `${quote(dataDir)} is neither an image store nor empty: it holds ${quote(foreign)}`,
     { hint: 'Choose an empty or missing directory with "--root DIR".' },
   );
+}
+
+function withPathErrors<T>(dataDir: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!IMPOSSIBLE_PATH.some((errno) => hasErrno(error, errno))) throw error;
+    throw new EngineError(
+      'STORE_UNUSABLE',
+      `the image store ${quote(dataDir)} cannot be made: no directory can have this path`,
+      {
+        hint: 'Choose a path where directories can be made, with "--root DIR".',
+        cause: error,
+      },
+    );
+  }
+}
+
+/** Not with `recursive`: in Node that never ends where the kernel lets nobody make a directory. */
+function makeParents(path: string): void {
+  const parent = dirname(path);
+  if (parent === path || statSync(parent, { throwIfNoEntry: false })?.isDirectory()) return;
+  makeParents(parent);
+  try {
+    mkdirSync(parent);
+  } catch (error) {
+    const isThere = statSync(parent, { throwIfNoEntry: false })?.isDirectory();
+    if (!isThere) throw error;
+  }
 }
 
 function makePrivateDirectory(path: string): void {

@@ -115,6 +115,28 @@ describe('ImageStore.open', () => {
     assert.throws(() => temp.open(), engineError('STORE_UNUSABLE', /is not a directory/));
   });
 
+  const impossible: readonly (readonly [string, (parent: string) => string])[] = [
+    ['in /proc', () => '/proc/x'],
+    ['two levels down in /proc', () => '/proc/x/y'],
+    ['below a file', (parent) => join(parent, 'file', 'store')],
+    ['below what is below a file', (parent) => join(parent, 'file', 'a', 'store')],
+    ['under a name that is too long', (parent) => join(parent, 'n'.repeat(300))],
+    ['below a name that is too long', (parent) => join(parent, 'n'.repeat(300), 'store')],
+  ];
+  for (const [where, pathIn] of impossible) {
+    it(`says that no store can be made ${where}`, () => {
+      using temp = new TempStore();
+      writeFileSync(join(temp.parent, 'file'), '');
+      const open = () => ImageStore.open(pathIn(temp.parent));
+      assert.throws(open, engineError('STORE_UNUSABLE', /cannot be made/));
+    });
+  }
+
+  it('makes the directories above the store', () => {
+    using temp = new TempStore();
+    assert.deepEqual(ImageStore.open(join(temp.parent, 'a', 'b', 'c')).readReferences(), []);
+  });
+
   it('refuses a store of another user', asRoot, () => {
     using temp = new TempStore();
     temp.open();
