@@ -23,9 +23,20 @@ export interface ErrorJson {
 
 /** Prints `error`: what the user can act on as a sentence and a hint, a bug with its stack. */
 export async function reportError(error: unknown, options: ReportOptions): Promise<void> {
-  if (options.isJson) printJson(errorJson(error, options));
-  else if (error instanceof EngineError) await reportEngineError(error, options);
+  if (options.isJson && isPrinted(errorJson(error, options))) return;
+  if (error instanceof EngineError) await reportEngineError(error, options);
   else reportBug(error);
+}
+
+/** Standard output may be what is broken: the error then goes where it would without `--json`. */
+function isPrinted(json: ErrorJson): boolean {
+  try {
+    printJson(json);
+    return true;
+  } catch (error) {
+    if (error instanceof EngineError) return false;
+    throw error;
+  }
 }
 
 async function reportEngineError(error: EngineError, options: ReportOptions): Promise<void> {

@@ -74,7 +74,8 @@ function writeSome(descriptor: number, bytes: Uint8Array, offset: number): numbe
 }
 
 function writeFailure(cause: unknown): EngineError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  // Node names the system call behind the reason.
+  const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/, write$/, '');
   return new EngineError('HOST_CALL_FAILED', `cannot write to standard output: ${reason}`, {
     cause,
   });

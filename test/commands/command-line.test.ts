@@ -117,19 +117,28 @@ describe('output', () => {
     assert.deepEqual([stdout.slice(1), stderr], ['0\n', '']);
   });
 
-  it('fails when results cannot be written', () => {
-    const full = openSync('/dev/full', 'w');
-    try {
-      const { status, stderr } = spawnSync(CLI, ['version'], {
-        stdio: ['ignore', full, 'pipe'],
-        encoding: 'utf8',
-      });
-      assert.equal(status, 1);
-      assert.match(stderr, /^dray: cannot write to standard output: ENOSPC/);
-    } finally {
-      closeSync(full);
-    }
-  });
+  const full = 'dray: cannot write to standard output: ENOSPC: no space left on device\n';
+  for (const { argv, says } of [
+    { argv: ['version'], says: full },
+    { argv: ['image', 'list', '--json'], says: full },
+    { argv: ['image', 'inspect', 'nosuch', '--json'], says: /^dray: [^\n]*"nosuch"[^\n]*\n/ },
+  ]) {
+    it(`fails with a sentence when results cannot be written: dray ${argv.join(' ')}`, () => {
+      const device = openSync('/dev/full', 'w');
+      try {
+        const { status, stderr } = spawnSync(CLI, ['--root', home.dataDir, ...argv], {
+          stdio: ['ignore', device, 'pipe'],
+          encoding: 'utf8',
+        });
+        assert.equal(status, 1);
+        if (typeof says === 'string') assert.equal(stderr, says);
+        else assert.match(stderr, says);
+        assert.doesNotMatch(stderr, /\n +at /);
+      } finally {
+        closeSync(device);
+      }
+    });
+  }
 
   it('works with every stream closed', () => {
     const { status } = spawnSync('sh', ['-c', `exec "${CLI}" help <&- >&- 2>&-`]);
