@@ -1,6 +1,7 @@
 /** What all commands share: global flags, the engine, cancelling, and the exit status. */
 import { Command } from '@oclif/core/command';
 import type { Config } from '@oclif/core/config';
+import { EngineError } from '../core/errors.ts';
 import type { Engine } from '../core/operations/engine.ts';
 import { EXIT } from './exit-status.ts';
 import { globalFlags } from './global-flags.ts';
@@ -49,8 +50,13 @@ export abstract class BaseCommand extends Command {
     return this.signals.signal;
   }
 
-  /** Opens the store that flags and environment name. */
+  /**
+   * Opens the store that flags and environment name.
+   *
+   * @throws EngineError `PERMISSION_DENIED` for anyone but root, before anything is touched
+   */
   protected async openEngine(flags: SettingsFlags): Promise<Engine> {
+    requireRoot(process.geteuid?.(), this.id);
     const { openEngine } = await import('../core/operations/engine.ts');
     return openEngine(resolveSettings(flags, this.config.version));
   }
@@ -68,4 +74,13 @@ export abstract class BaseCommand extends Command {
   protected override logJson(json: unknown): void {
     printJson(json);
   }
+}
+
+/** Every use of the store needs root: mounts, owners of files, devices. */
+function requireRoot(euid: number | undefined, id: string | undefined): void {
+  if (euid === 0) return;
+  const words = ['sudo dray', ...(id?.split(':') ?? [])].join(' ');
+  throw new EngineError('PERMISSION_DENIED', `dray needs root, and this is user ${euid}`, {
+    hint: `Run it as "${words} …".`,
+  });
 }

