@@ -38,6 +38,9 @@ export interface FetchedImage {
  * Brings the image that `source` names into the store: a reference, or `oci:DIR[:TAG]`,
  * `oci-archive:FILE`, `docker-archive:FILE`.
  *
+ * Files are read whatever the pull policy, since that takes no network; an image that they gave before
+ * and that is still whole is not read again.
+ *
  * Every byte is verified before it gets a digest's name; the reference is written last. Cancelled or
  * killed, it leaves the store as it was, plus the bytes that arrived, from which the next attempt
  * goes on. Several processes may fetch the same image: each blob is transferred once.
@@ -50,32 +53,59 @@ export async function fetchImage(
   options: FetchOptions,
 ): Promise<FetchedImage> {
   const parsed = parseImageSource(source);
-  const existing = findExisting(engine, parsed, options.platform);
+  const { platform } = options;
+  const named = parsed.kind === 'registry' ? formatReference(parsed.reference) : undefined;
+  const existing =
+    named === undefined ? undefined : findComplete(engine, { reference: named, platform });
   if (existing !== undefined && options.pullPolicy !== 'update') return unchanged(existing);
-  if (options.pullPolicy === 'never') {
+  if (named !== undefined && options.pullPolicy === 'never') {
     throw new EngineError('IMAGE_NOT_FOUND', `the image ${quote(source)} is not in the store`, {
       hint: `Run "dray fetch ${source}" first, or use another pull policy.`,
     });
   }
   await using transport = await openTransport(parsed, engine.settings, options);
   options.onProgress?.({ type: 'resolving', reference: source, source: transport.source });
-  if (existing !== undefined && (await isUpToDate(parsed, existing, transport))) {
-    return unchanged(existing);
-  }
+  const current =
+    named === undefined
+      ? await findCurrent(engine, transport, platform)
+      : existing !== undefined && (await isUpToDate(parsed, existing, transport))
+        ? existing
+        : undefined;
+  if (current !== undefined) return unchanged(current);
   // Awaited here: the transport must stay open until the transfer has ended.
   return await transfer(engine, transport, { source, ...options });
 }
 
-function findExisting(
+interface WantedRecord {
+  readonly reference: string | undefined;
+  /** What the reference must have pointed to. */
+  readonly resolvedDigest?: Digest;
+  readonly platform: Platform | undefined;
+}
+
+function findComplete(engine: Engine, wanted: WantedRecord): ImageRecord | undefined {
+  const { reference, resolvedDigest, platform } = wanted;
+  return engine.store
+    .readReferences()
+    .find(
+      (record) =>
+        record.reference === reference &&
+        (resolvedDigest === undefined || record.resolvedDigest === resolvedDigest) &&
+        (platform === undefined || isPlatform(record, platform)) &&
+        isImageComplete(engine.settings.dataDir, record),
+    );
+}
+
+/** The image that files hold, if they gave it before: only they say what they call it. */
+async function findCurrent(
   engine: Engine,
-  source: ImageSource,
+  transport: ImageTransport,
   platform: Platform | undefined,
-): ImageRecord | undefined {
-  if (source.kind !== 'registry') return undefined;
-  const name = formatReference(source.reference);
-  const record = engine.store.readReferences().find(({ reference }) => reference === name);
-  if (record === undefined || !isImageComplete(engine.settings.dataDir, record)) return undefined;
-  return platform === undefined || isPlatform(record, platform) ? record : undefined;
+): Promise<ImageRecord | undefined> {
+  const resolvedDigest = await transport.headDigest();
+  if (resolvedDigest === undefined) return undefined;
+  const { reference } = transport;
+  return findComplete(engine, { reference, resolvedDigest, platform });
 }
 
 function isPlatform({ platform }: ImageRecord, wanted: Platform): boolean {

@@ -109,6 +109,79 @@ describe('fetch from files', () => {
   });
 });
 
+describe('fetch from files again', () => {
+  const sources: { name: string; prepare: (directory: string) => string }[] = [
+    {
+      name: 'a layout',
+      prepare: (directory) =>
+        `oci:${writeLayout(join(directory, 'app'), [{ image, refName: 'v1' }])}`,
+    },
+    {
+      name: 'a layout whose image stays nameless',
+      prepare: (directory) =>
+        `oci:${writeLayout(join(directory, 'app'), [{ image, refName: '../../x' }])}`,
+    },
+    {
+      name: 'an OCI archive',
+      prepare: (directory) => {
+        const layout = writeLayout(join(directory, 'app'), [{ image, refName: 'v1' }]);
+        return `oci-archive:${tarDirectory(layout, join(directory, 'app.tar'))}`;
+      },
+    },
+    {
+      name: 'a docker archive',
+      prepare: (directory) =>
+        `docker-archive:${writeDockerArchive(join(directory, 'app'), [{ image, repoTags: ['app:v1'] }])}`,
+    },
+  ];
+  for (const { name, prepare } of sources) {
+    it(`changes nothing, whatever the pull policy: ${name}`, async () => {
+      using temp = tempEngine();
+      const source = prepare(temp.directory);
+      // There is no network in it, so "never" reads files, too.
+      const first = await fetchImage(temp.engine, source, { pullPolicy: 'never' });
+      assert.equal(first.changed, true);
+      const before = temp.engine.store.readReferences();
+      for (const pullPolicy of ['new', 'update', 'never'] as const) {
+        const again = await fetchImage(temp.engine, source, { pullPolicy });
+        assert.deepEqual(again, { ...first, changed: false });
+      }
+      assert.deepEqual(temp.engine.store.readReferences(), before);
+    });
+  }
+
+  it('takes the image that the files hold now', async () => {
+    for (const pullPolicy of ['new', 'update', 'never'] as const) {
+      using temp = tempEngine();
+      const directory = join(temp.directory, 'app');
+      const source = `oci:${directory}:v1`;
+      writeLayout(directory, [{ image, refName: 'v1' }]);
+      await fetchImage(temp.engine, source, update);
+      writeLayout(directory, [{ image: second, refName: 'v1' }]);
+      const fetched = await fetchImage(temp.engine, source, { pullPolicy });
+      assert.deepEqual([fetched.imageId, fetched.changed], [second.imageId, true]);
+    }
+  });
+
+  it('restores an image of which a blob is gone', async () => {
+    using temp = tempEngine();
+    const layout = writeLayout(join(temp.directory, 'app'), [{ image, refName: 'v1' }]);
+    await fetchImage(temp.engine, `oci:${layout}`, update);
+    const hex = image.imageId.replace(/^sha256:/, '');
+    rmSync(join(temp.engine.settings.dataDir, 'blobs/sha256', hex));
+    assert.equal((await fetchImage(temp.engine, `oci:${layout}`, update)).changed, true);
+  });
+
+  it('does not ask a registry when the pull policy is never', async () => {
+    using temp = tempEngine();
+    await fails(
+      fetchImage(temp.engine, 'registry.invalid/x', { pullPolicy: 'never' }),
+      'IMAGE_NOT_FOUND',
+      /is not in the store/,
+    );
+  });
+});
+
 describe('fetch from files that are not right', () => {
   const rows: {
     name: string;
