@@ -7,6 +7,8 @@
  * they carry facts.
  */
 
+import { isUtf8 } from 'node:buffer';
+
 /** Every code an `EngineError` can carry; `docs/errors.md` lists them and a test keeps both equal. */
 export type ErrorCode =
   | 'USAGE_INVALID'
@@ -74,17 +76,29 @@ export function quote(value: string): string {
   return `"${escapeControls(text)}"`;
 }
 
+/**
+ * Quotes a name of a file inside an image, given as a latin1 string of its bytes: as text where the
+ * bytes are UTF-8, and else with every byte beyond ASCII as `\xNN`. Escapes and cuts as `quote` does.
+ */
+export function quoteBytes(latin1: string): string {
+  const bytes = Buffer.from(latin1, 'latin1');
+  if (isUtf8(bytes)) return quote(bytes.toString('utf8'));
+  return quote(latin1).replace(/[\u0080-\u00ff]/g, escapeCharacter);
+}
+
 /** Escapes C0, DEL, C1 and bidirectional control characters as `\xNN` or `\uNNNN`. */
 export function escapeControls(text: string): string {
   return text.replace(
     /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
-    (character) => {
-      const code = character.charCodeAt(0);
-      return code < 0x100
-        ? `\\x${code.toString(16).padStart(2, '0')}`
-        : `\\u${code.toString(16).padStart(4, '0')}`;
-    },
+    escapeCharacter,
   );
+}
+
+function escapeCharacter(character: string): string {
+  const code = character.charCodeAt(0);
+  return code < 0x100
+    ? `\\x${code.toString(16).padStart(2, '0')}`
+    : `\\u${code.toString(16).padStart(4, '0')}`;
 }
 
 /** Whether `error` is a system error with this code, such as `ENOENT`. */

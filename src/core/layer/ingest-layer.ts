@@ -4,7 +4,7 @@
  * Nothing is kept of what was read but the index; the blob, the tar and the data file stream by.
  * Hostile bytes are parsed here and nowhere else, by code that makes no host path of them.
  */
-import { EngineError, type ErrorCode, quote } from '../errors.ts';
+import { EngineError, type ErrorCode, quoteBytes } from '../errors.ts';
 import type { DiffId, Digest } from '../oci/digest.ts';
 import { DigestVerifier } from '../oci/digest-verifier.ts';
 import type { LayerIndex } from '../oci/layer-index.ts';
@@ -57,7 +57,7 @@ export async function ingestLayer(options: IngestOptions): Promise<LayerIndex> {
     for (const [xattrClass, count] of droppedXattrs) {
       const noun = count === 1 ? 'attribute' : 'attributes';
       options.onWarning?.(
-        `${options.label}: ignored ${count} extended ${noun} ${quote(xattrClass)}`,
+        `${options.label}: ignored ${count} extended ${noun} ${quoteBytes(xattrClass)}`,
       );
     }
     return index;

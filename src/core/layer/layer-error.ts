@@ -1,5 +1,5 @@
 /** The two ways in which the bytes of a layer can be wrong. `ingestLayer` adds the layer's label. */
-import { EngineError, quote } from '../errors.ts';
+import { EngineError, quoteBytes } from '../errors.ts';
 
 /** The layer as a whole cannot be read: `why` is the rest of a sentence about it. */
 export function invalidLayer(why: string, cause?: unknown): EngineError {
@@ -8,5 +8,5 @@ export function invalidLayer(why: string, cause?: unknown): EngineError {
 
 /** One entry asks for something that dray does not do; `why` is the rest of a sentence about it. */
 export function rejectedEntry(name: string, why: string): EngineError {
-  return new EngineError('LAYER_ENTRY_REJECTED', `entry ${quote(name)} ${why}`);
+  return new EngineError('LAYER_ENTRY_REJECTED', `entry ${quoteBytes(name)} ${why}`);
 }

@@ -1,5 +1,5 @@
 /** Makes tree nodes of the entries of a layer index. */
-import { EngineError, quote } from '../errors.ts';
+import { EngineError, quoteBytes } from '../errors.ts';
 import { EntryType, type LayerEntry } from '../oci/layer-index.ts';
 import type { FileNode, LinkableNode, NodeAttributes } from './tree.ts';
 
@@ -62,7 +62,7 @@ function checkTarget(target: string, where: () => string): void {
   if (target.length > 0 && target.length <= LONGEST_TARGET) return;
   throw new EngineError(
     'LAYER_ENTRY_REJECTED',
-    `${where()}: the symlink target ${quote(target)} has ${target.length} bytes, not 1 to ${LONGEST_TARGET}`,
+    `${where()}: the symlink target ${quoteBytes(target)} has ${target.length} bytes, not 1 to ${LONGEST_TARGET}`,
   );
 }
 

@@ -6,7 +6,7 @@
  * the next block when only that makes them fit; otherwise the data has blocks of its own. Older
  * kernels refuse a tail that is not in the block where its inode ends.
  */
-import { EngineError, quote } from '../errors.ts';
+import { EngineError, quoteBytes } from '../errors.ts';
 import { BLOCK_SIZE, EntryType } from '../oci/layer-index.ts';
 import {
   alignUp,
@@ -121,7 +121,7 @@ function listNames(tree: RootfsTree, directory: DirectoryNode): string[] {
   const names = ['.', '..'];
   for (const name of directory.children.keys()) {
     if (name.length > LONGEST_NAME || name === '' || name === '.' || name === '..') {
-      const why = `has the name ${quote(name)}, which no Linux file system holds`;
+      const why = `has the name ${quoteBytes(name)}, which no Linux file system holds`;
       throw new EngineError('LAYER_ENTRY_REJECTED', `${describe(tree, directory)} ${why}`);
     }
     names.push(name);
@@ -196,5 +196,5 @@ export function xattrAreaOf(table: InodeTable, node: RootfsNode): Buffer | undef
 
 /** Names a node of a tree in an error message. */
 export function describe(tree: RootfsTree, node: RootfsNode): string {
-  return quote(`/${pathOf(tree, node)}`);
+  return quoteBytes(`/${pathOf(tree, node)}`);
 }

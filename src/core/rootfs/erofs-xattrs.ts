@@ -3,7 +3,7 @@
  * and entries aligned to 4 bytes, each `u8 name length, u8 prefix index, u16 value length`, the name
  * without its prefix, the value.
  */
-import { EngineError, quote } from '../errors.ts';
+import { EngineError, quoteBytes } from '../errors.ts';
 import type { Xattr } from '../oci/layer-index.ts';
 import { alignUp } from './erofs-format.ts';
 
@@ -65,7 +65,7 @@ function splitName(name: string, where: () => string): { suffix: string; index: 
   }
   throw new EngineError(
     'LAYER_ENTRY_REJECTED',
-    `${where()} has the xattr ${quote(name)}, whose namespace EROFS does not have`,
+    `${where()} has the xattr ${quoteBytes(name)}, whose namespace EROFS does not have`,
   );
 }
 

@@ -7,7 +7,7 @@
  * Parents that a layer does not list keep what a lower layer gave them, else they are 0755 root. A
  * symlink in a parent position is resolved inside the root, as containerd does.
  */
-import { EngineError, quote } from '../errors.ts';
+import { EngineError, quoteBytes } from '../errors.ts';
 import { EntryType, type LayerEntry, type LayerIndex } from '../oci/layer-index.ts';
 import { nodeOf } from './entry-node.ts';
 import { leafOf, parentOf, type ResolveOptions, resolveDirectory } from './resolve-path.ts';
@@ -157,7 +157,7 @@ function parentDirectory(application: Application, name: string): DirectoryNode 
     where: () => describe(application, name),
     makeMissing: impliedDirectory,
   });
-  if (directory === undefined) throw new Error(`no parent was made for ${quote(name)}`);
+  if (directory === undefined) throw new Error(`no parent was made for ${quoteBytes(name)}`);
   application.cachedParent = { path, directory };
   return directory;
 }
@@ -206,7 +206,7 @@ function findLinkTarget(application: Application, entry: LayerEntry): LinkableNo
   const place = linkTargetPlace(application, entry);
   const target = place?.directory.children.get(place.leaf);
   if (entry.link === '' || target?.type === EntryType.directory) {
-    const why = `the hard link target ${quote(entry.link)} is a directory`;
+    const why = `the hard link target ${quoteBytes(entry.link)} is a directory`;
     throw rejected(application, entry.name, why);
   }
   return target;
@@ -242,7 +242,7 @@ function applyPendingLinks(application: Application): void {
     for (const waiter of waitersOf(waiting, link).splice(0)) ready.push(waiter);
   }
   for (const { entry } of unsettled) {
-    const why = `the hard link target ${quote(entry.link)} is neither in this layer nor in a lower one`;
+    const why = `the hard link target ${quoteBytes(entry.link)} is neither in this layer nor in a lower one`;
     throw rejected(application, entry.name, why);
   }
 }
@@ -259,7 +259,7 @@ function waitersOf(
 }
 
 function describe(application: Application, name: string): string {
-  return `layer ${application.layer + 1}/${application.layerCount}, entry ${quote(name)}`;
+  return `layer ${application.layer + 1}/${application.layerCount}, entry ${quoteBytes(name)}`;
 }
 
 function rejected(application: Application, name: string, why: string): EngineError {

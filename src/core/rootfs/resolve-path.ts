@@ -3,7 +3,7 @@
  * a chroot: an absolute target starts at the root and `..` stops there. Only nodes of the tree are
  * ever visited, so no entry of a layer can name anything on the host.
  */
-import { EngineError, quote } from '../errors.ts';
+import { EngineError, quoteBytes } from '../errors.ts';
 import { EntryType } from '../oci/layer-index.ts';
 import type { DirectoryNode, RootfsNode } from './tree.ts';
 
@@ -80,7 +80,7 @@ function asDirectory(node: RootfsNode | undefined): DirectoryNode | undefined {
 function tooManySymlinks(path: string, where: () => string): EngineError {
   return new EngineError(
     'LAYER_ENTRY_REJECTED',
-    `${where()}: the directory ${quote(path)} leads through more than ${MOST_SYMLINKS} symlinks or ${MOST_STEPS} steps`,
+    `${where()}: the directory ${quoteBytes(path)} leads through more than ${MOST_SYMLINKS} symlinks or ${MOST_STEPS} steps`,
   );
 }
 

@@ -62,6 +62,21 @@ describe('names', () => {
     tar: [{ name: '../\x1b[2J\nx' }],
     says: /"\.\.\/\\x1b\[2J\\x0ax"/,
   });
+  refuses({
+    what: 'a name in UTF-8, and shows it as text',
+    tar: [{ name: utf8('../é') }],
+    says: /entry "\.\.\/é" leads/,
+  });
+  refuses({
+    what: 'a name in no encoding, and shows its bytes',
+    tar: [{ name: '../\xe9\x80' }],
+    says: /entry "\.\.\/\\xe9\\x80" leads/,
+  });
+  refuses({
+    what: 'a name that turns the direction of text in UTF-8, without printing it',
+    tar: [{ name: utf8('../\u202ex') }],
+    says: /entry "\.\.\/\\u202ex" leads/,
+  });
   accepts({
     what: 'takes absolute and untidy names relative to the root',
     tar: [

@@ -82,6 +82,11 @@ const REJECTED: readonly RejectedRow[] = [
     message: /the symlink target "" has 0 bytes, not 1 to 4095$/,
   },
   {
+    name: 'names in UTF-8 and in no encoding',
+    layers: [[hardlink('\xc3\xa9', '\xe9')]],
+    message: /entry "é": the hard link target "\\xe9" is neither/,
+  },
+  {
     name: 'a symlink target of 4096 bytes',
     layers: [[symlink('l', 'x'.repeat(4096))]],
     message: /has 4096 bytes, not 1 to 4095$/,
