@@ -37,6 +37,11 @@ interface FeatureJson {
   readonly reason: string | null;
 }
 
+const HOLES_NOTE = [
+  'known holes go by the version number; a distribution may have closed some without changing it',
+  "(Debian's 1.1.5+ds1 has CVE-2024-21626 fixed).",
+].join(' ');
+
 /** `NAME: value` lines for people. */
 export function hostLines(info: HostInfo): string[] {
   const { store, kernel, backend, runtime } = info;
@@ -57,6 +62,7 @@ export function hostLines(info: HostInfo): string[] {
     ['Root file systems by', `${backend.name ?? 'nothing'}: ${backend.reason}`],
     ['Runtime', runtime === undefined ? 'none found' : `${runtime.path}, ${runtime.version}`],
     ...holes.map((hole) => ['  Known hole', hole] as const),
+    ...(holes.length === 0 ? [] : [['  Note', HOLES_NOTE] as const]),
   ];
   return lines.map(([name, value]) => `${name}: ${escapeControls(value)}`);
 }
