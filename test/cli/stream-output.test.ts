@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { writeStream } from '../../src/cli/stream-output.ts';
+import { EngineError } from '../../src/core/errors.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'dray-stream-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -42,13 +51,48 @@ describe('writeStream', () => {
   });
 
   it('says what cannot be written, and why', async () => {
-    await assert.rejects(writeStream(chunks('x'), join(directory, 'no', 'such')), {
-      code: 'HOST_CALL_FAILED',
-      message: /^cannot write ".*\/no\/such": ENOENT/,
-    });
     await assert.rejects(writeStream(chunks('x'), '/dev/full'), {
       code: 'HOST_CALL_FAILED',
-      message: /ENOSPC/,
+      message: 'cannot write "/dev/full": ENOSPC: no space left on device',
     });
   });
+
+  it('makes files that only their owner can read, also in place of others', async () => {
+    const file = join(directory, 'c.tar');
+    for (let round = 0; round < 2; round += 1) {
+      await writeStream(chunks('root:secret'), file);
+      assert.equal(statSync(file).mode & 0o777, 0o600);
+      chmodSync(file, 0o644);
+    }
+  });
+
+  const wrong = [
+    { name: 'an empty name', path: '', message: /^the name of the file to write is empty$/ },
+    {
+      name: 'a directory that is missing',
+      path: join(directory, 'no', 'such'),
+      message: /^cannot write "[^"]*\/no\/such": its directory does not exist$/,
+    },
+    {
+      name: 'a directory',
+      path: directory,
+      message: /^cannot write "[^"]*": it is a directory$/,
+    },
+    {
+      name: 'a file as a directory',
+      path: join(import.meta.filename, 'x'),
+      message: /^cannot write "[^"]*\/x": what it names as a directory is none$/,
+    },
+  ];
+  for (const { name, path, message } of wrong) {
+    it(`calls it a mistake of the user to name ${name}`, async () => {
+      await assert.rejects(writeStream(chunks('x'), path), (error) => {
+        assert.ok(error instanceof EngineError);
+        assert.equal(error.code, 'USAGE_INVALID');
+        assert.match(error.message, message);
+        assert.match(error.hint ?? '', /^Name a file/);
+        return true;
+      });
+    });
+  }
 });
