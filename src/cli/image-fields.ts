@@ -37,6 +37,9 @@ const SHORT_ID_HEX = 12;
 /** What is shown for an image without a name. */
 const NAMELESS = '<none>';
 
+/** What follows the name of an image of which files are missing. */
+const DAMAGED = ' (damaged)';
+
 /** Every field. */
 export const FIELDS: Readonly<Record<FieldName, Field>> = {
   id: {
@@ -46,7 +49,7 @@ export const FIELDS: Readonly<Record<FieldName, Field>> = {
   },
   name: {
     title: 'NAME',
-    cell: ({ reference }) => reference ?? NAMELESS,
+    cell: ({ reference, isDamaged }) => (reference ?? NAMELESS) + (isDamaged ? DAMAGED : ''),
     key: ({ reference }) => reference ?? '',
   },
   size: {

@@ -25,14 +25,32 @@ export function findSummary(dataDir: string, record: ImageRecord): ImageSummary 
  */
 export function isImageComplete(dataDir: string, record: ImageRecord): boolean {
   const summary = findSummary(dataDir, record);
+  return summary !== undefined && isOf(summary, record) && hasFiles(dataDir, record, summary);
+}
+
+/**
+ * Whether a file that the image needs is missing. Two manifests with one config are one image, whose
+ * summary is of one of them; the image of the other is not damaged by that, so its layer blobs,
+ * which only its manifest names, are left to `image verify`.
+ */
+export function isImageDamaged(dataDir: string, record: ImageRecord): boolean {
+  const summary = findSummary(dataDir, record);
+  return summary === undefined || !hasFiles(dataDir, record, summary);
+}
+
+function isOf(summary: ImageSummary, record: ImageRecord): boolean {
+  return summary.manifest.digest === record.manifest.digest;
+}
+
+function hasFiles(dataDir: string, record: ImageRecord, summary: ImageSummary): boolean {
+  const areBlobsKnown = isOf(summary, record);
   return (
-    summary !== undefined &&
-    summary.manifest.digest === record.manifest.digest &&
     hasBlob(dataDir, record.manifest.digest) &&
     hasBlob(dataDir, record.imageId) &&
     hasRootfsImage(dataDir, summary.chainId) &&
     summary.layers.every(
-      (layer) => hasBlob(dataDir, layer.digest) && hasLayer(dataDir, layer.diffId),
+      (layer) =>
+        (!areBlobsKnown || hasBlob(dataDir, layer.digest)) && hasLayer(dataDir, layer.diffId),
     )
   );
 }
