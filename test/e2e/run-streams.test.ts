@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { busyboxImage } from '../support/busybox-image.ts';
@@ -72,6 +72,22 @@ describe('dray run and its standard streams', NEEDS_ROOT, () => {
     closeSync(descriptor);
     assert.equal(status, 0);
     assert.match(readFileSync(file, 'utf8'), /output/);
+  });
+
+  it("leaves the owner of the caller's files alone, whoever the container's user is", () => {
+    const input = join(home.directory, 'input');
+    const output = join(home.directory, 'foreign');
+    writeFileSync(input, 'secret\n', { mode: 0o600 });
+    const descriptors = [openSync(input, 'r'), openSync(output, 'w', 0o600)];
+    const argv = ['run', '--rm', '-i', '--user', '1234', IMAGE, 'cat'];
+    const { status } = spawnSync(CLI, argv, {
+      stdio: [...descriptors, 'inherit'],
+      env: environment(),
+    });
+    for (const descriptor of descriptors) closeSync(descriptor);
+    assert.equal(status, 0);
+    assert.equal(readFileSync(output, 'utf8'), 'secret\n');
+    assert.deepEqual([statSync(input).uid, statSync(output).uid], [0, 0]);
   });
 
   it('ends when its reader goes away', () => {

@@ -1,6 +1,6 @@
 /** Containers whose dray was killed. */
 import { ContainerStore } from '../container/container-store.ts';
-import { deleteContainer } from '../runtime/runc.ts';
+import { deleteContainer } from '../runtime/runc-delete.ts';
 import { findRunc } from '../runtime/runc-program.ts';
 import { type Engine, runtimeRoot } from './engine.ts';
 

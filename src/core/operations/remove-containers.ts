@@ -1,7 +1,7 @@
 /** `rm`: containers that ended and were kept. */
 import { ContainerStore } from '../container/container-store.ts';
 import { EngineError, quote } from '../errors.ts';
-import { deleteContainer } from '../runtime/runc.ts';
+import { deleteContainer } from '../runtime/runc-delete.ts';
 import { findRunc } from '../runtime/runc-program.ts';
 import { type Engine, runtimeRoot } from './engine.ts';
 

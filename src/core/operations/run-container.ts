@@ -93,14 +93,16 @@ async function prepareContainer(
   await mountImage(engine, image.summary, { directories, options, hooks });
   touchLastUsed(engine.settings.dataDir, image.summary.imageId);
   const { architecture, ...config } = image.summary.config;
-  const bundle = await prepareBundle({
-    options,
-    image: { architecture, config },
-    containerId: container.id,
-    bundleDir: container.directory,
-    volumesDir: volumesDir(engine.settings.dataDir),
-    host: readHostFacts(),
-  });
+  const bundle = await explainingDamage(image.summary, () =>
+    prepareBundle({
+      options,
+      image: { architecture, config },
+      containerId: container.id,
+      bundleDir: container.directory,
+      volumesDir: volumesDir(engine.settings.dataDir),
+      host: readHostFacts(),
+    }),
+  );
   for (const message of bundle.warnings) hooks.onProgress?.({ type: 'warning', message });
   const cleanUp = release.move();
   return {
@@ -113,6 +115,20 @@ async function prepareContainer(
     },
     [Symbol.dispose]: () => cleanUp.dispose(),
   };
+}
+
+/** What the kernel says when the files of an image are mounted and not what they were. */
+async function explainingDamage<T>(summary: ImageSummary, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isErrno(error, 'EIO') && !isErrno(error, 'EUCLEAN')) throw error;
+    const imageId = summary.imageId.replace(':', '-');
+    throw new EngineError('STORE_CORRUPT', `the files of the image "${imageId}" are damaged`, {
+      hint: `Run "dray image verify ${imageId}", which makes them again.`,
+      cause: error,
+    });
+  }
 }
 
 /**
@@ -156,7 +172,8 @@ async function mountImage(
   try {
     await mountContainer(engine, summary, plan);
   } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
+    if (!isErrno(error, 'ENOENT') && !isErrno(error, 'EINVAL')) throw error;
+    // EINVAL: the kernel does not take the metadata image for one. It is made again, too.
     const { restoreImage } = await import('./restore-image.ts');
     await restoreImage(engine.settings.dataDir, summary, hooks);
     await mountContainer(engine, summary, plan);
@@ -185,12 +202,15 @@ async function supervise(
   const { container, bundle } = prepared;
   const target = { runcPath, runtimeRoot: runtimeRoot(engine), containerId: container.id };
   const { cgroupsPath } = bundle.config.linux;
-  using watch = startWatch({ ...target, ...(cgroupsPath === undefined ? {} : { cgroupsPath }) });
+  const cgroups = cgroupsPath === undefined ? {} : { cgroupsPath };
+  using watch = startWatch({ ...target, ...cgroups });
   const running = startRunc({
     ...target,
     bundleDir: container.directory,
     stdin: options.interactive ? 'inherit' : 'ignore',
     tty: options.tty,
+    uid: bundle.config.process.user.uid,
+    ...cgroups,
   });
   watch.runcStarted(running.pid);
   using _forwarding = forwardSignals(hooks.signals, running, {

@@ -91,6 +91,7 @@ export interface SuperviseRequest {
   readonly runtimeRoot: string;
   readonly options: RunOptions;
   readonly image: ImageDefaults;
+  readonly isCopied: boolean;
 }
 
 /** Maps and big integers survive the way through an argument. */
@@ -154,6 +155,8 @@ export interface ContainerRequest {
   /** Changes the root before it is used. */
   readonly prepare?: (rootfs: string) => void;
   readonly stdin?: Readable | 'pipe' | number;
+  /** Have runc stay and copy, whatever the descriptors are. */
+  readonly isCopied?: boolean;
   /** Descriptors from 4 on that the supervisor inherits. */
   readonly inherited?: readonly number[];
   /** The supervisor gets a process group of its own, so that all of it can be killed. */
@@ -216,6 +219,7 @@ export class Supervised implements AsyncDisposable {
       containerId: this.containerId,
       runtimeRoot: this.runtimeRoot,
       options: runOptions(request.options),
+      isCopied: request.isCopied ?? false,
       image: request.image ?? {},
     });
     const stdio: StdioOptions = [request.stdin ?? 'ignore', 'pipe', 'pipe', 'pipe'];

@@ -214,6 +214,7 @@ describe('descriptors and environment of the supervisor', { skip }, () => {
     await using supervised = new Supervised({
       options: { command: ['/bin/cat'], interactive: true },
       stdin: 'pipe',
+      isCopied: true,
     });
     const runcPid = await supervised.reported('runcPid');
     await supervised.reported('startedPid');

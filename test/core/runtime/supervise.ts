@@ -8,6 +8,7 @@ import { EngineError } from '../../../src/core/errors.ts';
 import { prepareBundle } from '../../../src/core/runtime/bundle.ts';
 import { readHostFacts } from '../../../src/core/runtime/host-facts.ts';
 import { runContainer } from '../../../src/core/runtime/runc.ts';
+import { runAttached } from '../../../src/core/runtime/runc-attached.ts';
 import { findRunc } from '../../../src/core/runtime/runc-program.ts';
 import { startWatch } from '../../../src/core/runtime/supervisor-watch.ts';
 import { decodeRequest } from './container-fixture.ts';
@@ -17,7 +18,7 @@ function report(line: Readonly<Record<string, unknown>>): void {
 }
 
 async function supervise(): Promise<void> {
-  const { bundleDir, containerId, options, image, runtimeRoot } = decodeRequest(
+  const { bundleDir, containerId, options, image, runtimeRoot, isCopied } = decodeRequest(
     process.argv[2] ?? '',
   );
   const bundle = await prepareBundle({
@@ -38,13 +39,16 @@ async function supervise(): Promise<void> {
     warnings: bundle.warnings,
     stopSignal: bundle.stopSignal,
   });
-  const running = runContainer({
+  const start = isCopied ? runAttached : runContainer;
+  const running = start({
     runcPath,
     runtimeRoot,
     bundleDir,
     containerId,
     stdin: options.interactive ? 'inherit' : 'ignore',
     tty: options.tty,
+    uid: bundle.config.process.user.uid,
+    ...(cgroupsPath === undefined ? {} : { cgroupsPath }),
     onStarted: (pid) => report({ startedPid: pid }),
   });
   watch.runcStarted(running.pid);

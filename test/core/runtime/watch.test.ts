@@ -106,7 +106,7 @@ describe('a running container', { skip }, () => {
 
   it('ends within a second when supervisor and runc are killed together', async () => {
     const command = uniqueCommand();
-    await using supervised = new Supervised({ options: { command } });
+    await using supervised = new Supervised({ options: { command }, isCopied: true });
     await supervised.reported('startedPid');
     await until(() => isRunning(command), START_MS, 'the control: it runs');
     process.kill(supervised.report.runcPid ?? 0, 'SIGKILL');

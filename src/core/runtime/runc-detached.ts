@@ -1,0 +1,119 @@
+/**
+ * Runs a container on our own descriptors.
+ *
+ * `runc run` puts pipes between the container and us and copies. `runc run --detach` hands our
+ * descriptors on as they are and ends as soon as the container runs; the container's first process
+ * then becomes our child, and we learn its exact end. What `runc run` would have removed at the end
+ * is left to us.
+ */
+import { readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { hasErrno } from '../errors.ts';
+import { adoptOrphans, waitForOrphan } from '../host/child-reaper.ts';
+import { type AttachedProcess, spawnAttached } from '../host/process.ts';
+import { parseSignal } from '../oci/signals.ts';
+import { cgroupDirectories } from './cgroup-path.ts';
+import { deleteContainer } from './runc-delete.ts';
+import { RUNC_ENVIRONMENT } from './runc-program.ts';
+import {
+  type ContainerExit,
+  containerExit,
+  type RuncRun,
+  type RunningContainer,
+  readPid,
+  removePidFile,
+  runArguments,
+  signalIfThere,
+} from './runc-run.ts';
+
+/** Starts `runc run --detach`. @throws SystemCallError when runc cannot be started */
+export function runDetached(run: RuncRun): RunningContainer {
+  adoptOrphans();
+  removePidFile(run);
+  const runc = spawnAttached(runArguments(run, '--detach'), {
+    stdio: [run.stdin, 'inherit', 'inherit'],
+    env: RUNC_ENVIRONMENT,
+    newSession: true,
+  });
+  const mailbox = new Mailbox();
+  const exited = supervise(run, runc, mailbox);
+  return {
+    pid: runc.pid,
+    exited,
+    forward: (signal) => mailbox.send(signal),
+    kill: async () => {
+      mailbox.send('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+/** Signals for the container's first process, kept while it starts. */
+class Mailbox {
+  #pid: number | undefined;
+  #isClosed = false;
+  readonly #waiting: (NodeJS.Signals | number)[] = [];
+
+  send(signal: NodeJS.Signals | number): void {
+    if (this.#isClosed) return;
+    if (this.#pid === undefined) this.#waiting.push(signal);
+    else signalIfThere(this.#pid, signal);
+  }
+
+  open(pid: number): void {
+    this.#pid = pid;
+    for (const signal of this.#waiting.splice(0)) signalIfThere(pid, signal);
+  }
+
+  /** Before the process is reaped: its pid may then be another one's. */
+  close(): void {
+    this.#isClosed = true;
+  }
+}
+
+async function supervise(
+  run: RuncRun,
+  runc: AttachedProcess,
+  mailbox: Mailbox,
+): Promise<ContainerExit> {
+  const started = await runc.exited;
+  const pid = readPid(run);
+  if (started.status !== 0 || pid === undefined) {
+    // runc itself was killed: the container may be half made.
+    if (started.signalName !== null) await deleteContainer(run, run.containerId);
+    return containerExit(run, started);
+  }
+  mailbox.open(pid);
+  run.onStarted?.(pid);
+  const end = await waitForOrphan(pid, () => mailbox.close());
+  await removeState(run);
+  const status = end.signalName === null ? end.status : 128 + (parseSignal(end.signalName) ?? 0);
+  return { status: status ?? 0, isStarted: true };
+}
+
+/**
+ * What `runc delete` does, without starting it: all processes of the container are gone with the
+ * first one, so its control groups are empty. Where they are not, as with groups that the container
+ * made below, runc takes over.
+ */
+async function removeState(run: RuncRun): Promise<void> {
+  try {
+    const own = readFileSync('/proc/self/cgroup', 'utf8');
+    const groups = run.cgroupsPath === undefined ? [] : cgroupDirectories(run.cgroupsPath, own);
+    for (const group of groups) removeGroup(group);
+    rmSync(join(run.runtimeRoot, run.containerId), { recursive: true, force: true });
+  } catch (error) {
+    const isNotEmpty = ['EBUSY', 'ENOTEMPTY', 'EPERM'].some((code) => hasErrno(error, code));
+    if (!isNotEmpty) throw error;
+    await deleteContainer(run, run.containerId);
+  }
+}
+
+function removeGroup(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    // Not every hierarchy that could be there is.
+    if (!hasErrno(error, 'ENOENT')) throw error;
+  }
+}
