@@ -22,7 +22,8 @@ const KEEP_ALIVE_MS = 2 ** 31 - 1;
  * @throws SystemCallError
  */
 export function adoptOrphans(): void {
-  if (prctl()(PR_SET_CHILD_SUBREAPER, 1n, 0n, 0n, 0n) !== 0) throwLastError('prctl', 'subreaper');
+  if (prctl()(PR_SET_CHILD_SUBREAPER, 1n, 0n, 0n, 0n) !== 0)
+    throwLastError('prctl', 'while becoming the subreaper');
 }
 
 /**
@@ -61,7 +62,7 @@ function reap(pid: number): ProcessEnd | undefined {
   if (found === 0) return undefined;
   if (found < 0) {
     if (lastErrno() === constants.errno.EINTR) return undefined;
-    throwLastError('waitpid', `process ${pid}`);
+    throwLastError('waitpid', `for the process ${pid}`);
   }
   const word = status.readInt32LE(0);
   const signal = word & 0x7f;

@@ -3,6 +3,7 @@ import { getSystemErrorMap } from 'node:util';
 
 // What Node's own table lacks and our calls can give.
 const MORE_ERRNOS: ReadonlyMap<number, readonly [string, string]> = new Map([
+  [10, ['ECHILD', 'no such child process']],
   [15, ['ENOTBLK', 'block device required']],
   [65, ['ENOPKG', 'package not installed']],
   [87, ['EUSERS', 'too many users']],
