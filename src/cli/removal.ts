@@ -1,4 +1,5 @@
 /** What `image rm` prints. */
+import { escapeControls } from '../core/errors.ts';
 import type { Removal } from '../core/operations/remove-images.ts';
 import { type ErrorJson, errorJson, reportError } from './error-report.ts';
 import { formatImageId } from './image-fields.ts';
@@ -13,12 +14,14 @@ export interface RemovalJson {
     /** Whether it has other names and so is still there. */
     readonly still_named: boolean;
   }[];
+  /** Names whose entries were damaged. */
+  readonly damaged_names: readonly string[];
   readonly failures: readonly ({ readonly input: string } & ErrorJson)[];
 }
 
 /** Prints what was removed on standard output, and the count and the failures on standard error. */
 export async function printRemoval(
-  { removed, failures }: Removal,
+  { removed, failures, damagedNames }: Removal,
   options: { readonly isDebug: boolean },
 ): Promise<void> {
   for (const { imageId, references, isStillNamed } of removed) {
@@ -26,6 +29,8 @@ export async function printRemoval(
     if (!isStillNamed) printLine(`successfully removed image: "${id}"`);
     else for (const name of references) printLine(`successfully removed name "${name}" of "${id}"`);
   }
+  for (const name of damagedNames)
+    printLine(`successfully removed damaged name "${escapeControls(name)}"`);
   for (const { error } of failures) await reportError(error, { ...options, isJson: false });
   const images = removed.filter(({ isStillNamed }) => !isStillNamed).length;
   const names = removed.filter(({ isStillNamed }) => isStillNamed);
@@ -36,13 +41,14 @@ export async function printRemoval(
 }
 
 /** The JSON form of a removal. */
-export function removalJson({ removed, failures }: Removal): RemovalJson {
+export function removalJson({ removed, failures, damagedNames }: Removal): RemovalJson {
   return {
     removed: removed.map(({ imageId, references, isStillNamed }) => ({
       id: imageId,
       names: references,
       still_named: isStillNamed,
     })),
+    damaged_names: damagedNames,
     failures: failures.map(({ input, error }) => ({ input, ...errorJson(error) })),
   };
 }

@@ -5,7 +5,8 @@ import { formatImageId } from './image-fields.ts';
 
 /** One element of `image verify --json`. */
 export interface VerificationJson {
-  readonly id: string;
+  /** Null when the store no longer knows it. */
+  readonly id: string | null;
   readonly name: string | null;
   readonly problems: readonly { readonly what: string; readonly repaired: boolean }[];
 }
@@ -13,7 +14,8 @@ export interface VerificationJson {
 /** A line for each image that is right, and one for each problem of the others. */
 export function verificationLines(results: readonly ImageVerification[]): string[] {
   return results.flatMap(({ imageId, reference, problems }) => {
-    const image = `image: "${escapeControls(reference ?? '<none>')}" ("${formatImageId(imageId)}")`;
+    const id = imageId === undefined ? '' : ` ("${formatImageId(imageId)}")`;
+    const image = `image: "${escapeControls(reference ?? '<none>')}"${id}`;
     if (problems.length === 0) return [`successfully verified ${image}`];
     return problems.map(({ what, isRepaired }) => {
       const outcome = isRepaired ? 'repaired' : 'not repaired; fetch the image again';
@@ -25,7 +27,7 @@ export function verificationLines(results: readonly ImageVerification[]): string
 /** The JSON form of one result. */
 export function verificationJson(result: ImageVerification): VerificationJson {
   return {
-    id: result.imageId,
+    id: result.imageId ?? null,
     name: result.reference ?? null,
     problems: result.problems.map(({ what, isRepaired }) => ({ what, repaired: isRepaired })),
   };

@@ -103,6 +103,7 @@ const JSON_SAMPLES = {
   'image rm': removalJson({
     removed: [{ imageId, references: [reference], isStillNamed: false }],
     failures: [{ input: 'x', error }],
+    damagedNames: [reference],
   }),
   'image gc': collectionJson({ removedFiles: 1, freedBytes: 1, removedContainers: 1 }),
   'image verify': [

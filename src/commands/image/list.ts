@@ -8,8 +8,10 @@ import {
   sortImages,
 } from '../../cli/image-fields.ts';
 import { imageJson } from '../../cli/image-json.ts';
-import { printLine } from '../../cli/output.ts';
+import { printLine, writeStderr } from '../../cli/output.ts';
+import { noticeLine } from '../../cli/progress-lines.ts';
 import { tableLines } from '../../cli/table.ts';
+import type { ProgressEvent } from '../../core/progress.ts';
 
 /** `dray image list`. */
 export default class ImageList extends BaseCommand {
@@ -37,7 +39,7 @@ export default class ImageList extends BaseCommand {
     const { flags } = await this.parse(ImageList);
     const engine = await this.openEngine(flags);
     const { listImages } = await import('../../core/operations/list-images.ts');
-    const images = sortImages(listImages(engine), {
+    const images = sortImages(listImages(engine, { onProgress: printNotice }), {
       by: flags.sort,
       isDescending: flags.order === 'desc',
     });
@@ -52,4 +54,9 @@ export default class ImageList extends BaseCommand {
     }
     return images.map(imageJson);
   }
+}
+
+function printNotice(event: ProgressEvent): void {
+  const line = noticeLine(event);
+  if (line !== undefined) writeStderr(`${line}\n`);
 }

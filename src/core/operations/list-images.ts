@@ -1,9 +1,10 @@
 /** `image list`: what the store holds, without taking a lock. */
 import type { ImageId } from '../oci/digest.ts';
+import type { OperationOptions } from '../progress.ts';
 import type { ImageRecord } from '../store/image-store.ts';
 import { lastUsedAt } from '../store/image-summary.ts';
 import type { Engine } from './engine.ts';
-import { findSummary } from './image-state.ts';
+import { findSummary, isImageDamaged } from './image-state.ts';
 
 /** One line of `image list`. */
 export interface ImageListing {
@@ -14,14 +15,20 @@ export interface ImageListing {
   readonly sizeBytes: number;
   readonly importedAt: Date;
   readonly lastUsedAt: Date;
-  /** Its summary is missing or unreadable; `image verify` tells more. */
+  /** A file of it is missing, or its summary unreadable; `image verify` tells more. */
   readonly isDamaged: boolean;
 }
 
-/** All images, oldest import first. A damaged image is listed as such and hides no other. */
-export function listImages(engine: Engine): ImageListing[] {
+/**
+ * All images, oldest import first. A damaged image is listed as such and hides no other; an entry
+ * too damaged to be listed is a warning to `onProgress`.
+ */
+export function listImages(
+  engine: Engine,
+  { onProgress }: Pick<OperationOptions, 'onProgress'> = {},
+): ImageListing[] {
   return engine.store
-    .readReferences()
+    .readReferences(({ problem }) => onProgress?.({ type: 'warning', message: problem }))
     .map((record) => listing(engine, record))
     .sort((a, b) => a.importedAt.getTime() - b.importedAt.getTime());
 }
@@ -36,6 +43,6 @@ function listing(engine: Engine, record: ImageRecord): ImageListing {
     sizeBytes: summary?.sizeBytes ?? record.manifest.size,
     importedAt,
     lastUsedAt: lastUsedAt(dataDir, record.imageId) ?? importedAt,
-    isDamaged: summary === undefined,
+    isDamaged: isImageDamaged(dataDir, record),
   };
 }

@@ -2,8 +2,9 @@
 import { EngineError } from '../errors.ts';
 import type { ImageId } from '../oci/digest.ts';
 import { removeImages as removeFromStore } from '../store/collect.ts';
+import type { DamagedEntry } from '../store/image-store.ts';
 import type { ImageRecord } from '../store/layout-index.ts';
-import { resolveImage } from '../store/resolve.ts';
+import { findDamagedEntry, resolveImage } from '../store/resolve.ts';
 import { contentBeyondRemoval } from './content-in-use.ts';
 import type { Engine } from './engine.ts';
 
@@ -26,6 +27,8 @@ export interface RemovalFailure {
 export interface Removal {
   readonly removed: readonly RemovedImage[];
   readonly failures: readonly RemovalFailure[];
+  /** Names of which the entry was damaged; the next collection removes what they needed. */
+  readonly damagedNames: readonly string[];
 }
 
 /**
@@ -39,15 +42,22 @@ export interface Removal {
  */
 export async function removeImages(engine: Engine, inputs: readonly string[]): Promise<Removal> {
   const { dataDir } = engine.settings;
-  const before = engine.store.readReferences();
-  const { chosen, failures } = choose(before, inputs);
-  if (chosen.length === 0) return { removed: [], failures };
+  const damaged: DamagedEntry[] = [];
+  const before = engine.store.readReferences((entry) => damaged.push(entry));
+  const damagedNames = new Set(
+    inputs.flatMap((input) => findDamagedEntry(damaged, input)?.reference ?? []),
+  );
+  for (const name of damagedNames) await engine.store.removeReference(name);
+  const sound = inputs.filter((input) => findDamagedEntry(damaged, input) === undefined);
+  const { chosen, failures } = choose(before, sound);
+  if (chosen.length === 0) return { removed: [], failures, damagedNames: [...damagedNames] };
   const { records } = await removeFromStore(
     engine.store,
     (record) => chosen.some((each) => isSame(each, record)),
     { inUse: () => contentBeyondRemoval(dataDir) },
   );
-  return { removed: groupByImage(records, engine.store.readReferences()), failures };
+  const removed = groupByImage(records, engine.store.readReferences());
+  return { removed, failures, damagedNames: [...damagedNames] };
 }
 
 function choose(records: readonly ImageRecord[], inputs: readonly string[]) {

@@ -13,10 +13,10 @@ import { parseManifestDocument } from '../oci/image-manifest.ts';
 import type { LayerIndex } from '../oci/layer-index.ts';
 import type { OperationOptions } from '../progress.ts';
 import { hasBlob, readSmallBlob } from '../store/blob-store.ts';
-import type { ImageRecord } from '../store/image-store.ts';
+import type { DamagedEntry, ImageRecord } from '../store/image-store.ts';
 import { writeSummary } from '../store/image-summary.ts';
 import { Lease } from '../store/lease.ts';
-import { resolveImage } from '../store/resolve.ts';
+import { findDamagedEntry, resolveImage } from '../store/resolve.ts';
 import { putRootfsImage } from '../store/rootfs-store.ts';
 import { rootfsImagePath } from '../store/store-paths.ts';
 import { assembleRootfs, type StoredImage, summariseAssembled } from './assemble-image.ts';
@@ -27,7 +27,8 @@ import { verifyLayer } from './verify-layer.ts';
 
 /** What was found out about one image. */
 export interface ImageVerification {
-  readonly imageId: ImageRecord['imageId'];
+  /** Undefined when the entry of the image is too damaged to tell. */
+  readonly imageId: ImageRecord['imageId'] | undefined;
   readonly reference: string | undefined;
   /** Empty when everything was right. */
   readonly problems: readonly ImageProblem[];
@@ -46,10 +47,22 @@ export async function verifyImages(
   inputs: readonly string[],
   options: OperationOptions = {},
 ): Promise<ImageVerification[]> {
-  const records = engine.store.readReferences();
+  const damaged: DamagedEntry[] = [];
+  const records = engine.store.readReferences((entry) => damaged.push(entry));
+  const named = inputs.flatMap((input) => findDamagedEntry(damaged, input) ?? []);
   const wanted =
-    inputs.length === 0 ? records : inputs.flatMap((input) => resolveImage(records, input));
-  const results: ImageVerification[] = [];
+    inputs.length === 0
+      ? records
+      : inputs
+          .filter((input) => findDamagedEntry(damaged, input) === undefined)
+          .flatMap((input) => resolveImage(records, input));
+  const results = (inputs.length === 0 ? damaged : [...new Set(named)]).map(
+    ({ reference, problem }): ImageVerification => ({
+      imageId: undefined,
+      reference,
+      problems: [{ what: problem, isRepaired: false }],
+    }),
+  );
   for (const record of new Set(wanted)) {
     options.signal?.throwIfAborted();
     const problems: ImageProblem[] = [];

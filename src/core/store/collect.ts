@@ -7,6 +7,7 @@
  * of the shared gc lock; so whatever was needed at any time is seen in at least one place.
  */
 import { join } from 'node:path';
+import { EngineError } from '../errors.ts';
 import type { AcquireOptions } from '../host/file-lock.ts';
 import type { ChainId, DiffId } from '../oci/digest.ts';
 import { isDigest } from '../oci/digest.ts';
@@ -37,7 +38,7 @@ export interface Removed extends Collected {
  * layers, root file systems, summaries, and unfinished things whose writer is gone. Decided by locks,
  * never by age. Works on a full disk and with damaged images. May be killed at any point.
  *
- * @throws EngineError `STORE_CORRUPT` when the references cannot be read (nothing is removed then),
+ * @throws EngineError `STORE_CORRUPT` when a reference cannot be read (nothing is removed then),
  *   `STORE_UNUSABLE`, and the reason of `signal` while it waits for the lock
  */
 export async function collect(store: ImageStore, options: CollectOptions): Promise<Collected> {
@@ -45,6 +46,7 @@ export async function collect(store: ImageStore, options: CollectOptions): Promi
   const remover = new ContentRemover(dataDir);
   {
     using _alone = await acquireExclusive(dataDir, options);
+    refuseDamagedEntries(store);
     const held = readHeld(dataDir, options);
     await dropNameless(store, held);
     const kept = reachable(dataDir, store.readReferences(), {
@@ -64,7 +66,8 @@ export async function collect(store: ImageStore, options: CollectOptions): Promi
 
 /**
  * Removes the images whose records `isDoomed` chooses: their records, and of their files those that
- * nothing else needs. Does not look at the rest of the store, so it takes milliseconds. A file that
+ * nothing else needs; only the records while a damaged entry is there, of which nobody knows what it
+ * needs. Does not look at the rest of the store, so it takes milliseconds. A file that
  * a container has mounted keeps its bytes until the container ends. Works on a full disk.
  *
  * @throws EngineError as `collect`
@@ -90,7 +93,8 @@ export async function removeImages(
         manifests: store.readForeignManifests(),
       },
     );
-    const spare = without(reachable(dataDir, records), kept);
+    const isSafe = store.readDamagedEntries().length === 0;
+    const spare = isSafe ? without(reachable(dataDir, records), kept) : NOTHING;
     await dropRecords(store, records, () => {
       removeDerived(spare, remover);
       remover.emptyTrash();
@@ -102,6 +106,25 @@ export async function removeImages(
   }
   withStoreErrors('remove files from', dataDir, () => remover.emptyTrash());
   return { records, ...remover.collected };
+}
+
+const NOTHING: ContentSet = {
+  blobs: new Set(),
+  layers: new Set(),
+  rootfs: new Set(),
+  summaries: new Set(),
+};
+
+function refuseDamagedEntries(store: ImageStore): void {
+  const [damaged] = store.readDamagedEntries();
+  if (damaged === undefined) return;
+  const { reference, problem } = damaged;
+  throw new EngineError('STORE_CORRUPT', `${problem}; what it needs cannot be told from garbage`, {
+    hint:
+      reference === undefined
+        ? 'Mend that entry or take it out of index.json.'
+        : `Run "dray fetch ${reference}" to mend it, or "dray image rm ${reference}" to remove it.`,
+  });
 }
 
 function readHeld(dataDir: string, { inUse }: CollectOptions): Set<ContentId> {

@@ -1,5 +1,7 @@
 /** The image store: the references on disk, and the directory that they lie in. */
-import { quote } from '../errors.ts';
+
+import { existsSync } from 'node:fs';
+import { EngineError, quote } from '../errors.ts';
 import { syncDirectory } from '../host/atomic-file.ts';
 import { FileLock } from '../host/file-lock.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -11,13 +13,14 @@ import {
   type LayoutEntry,
   MAX_LAYOUT_INDEX_BYTES,
   manifestDigestOf,
+  REPLACE_INDEX,
   referenceOf,
 } from './layout-index.ts';
 import { withRecord } from './reference-changes.ts';
 import { prepareStoreDirectory } from './store-directory.ts';
 import { withStoreErrorsAsync } from './store-error.ts';
 import { readStoreFile, writeStoreFile } from './store-file.ts';
-import { indexLockPath, layoutIndexFile } from './store-paths.ts';
+import { indexLockPath, layoutIndexFile, versionFile } from './store-paths.ts';
 import { syncContentDirectories } from './sync-content.ts';
 
 export type { ImageRecord } from './layout-index.ts';
@@ -34,8 +37,16 @@ export interface ChangeOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What `readReferences` says of an entry that is no image of ours. One sentence. */
-export type OnDamagedEntry = (problem: string) => void;
+/** An entry of `index.json` that is neither an image of ours nor a manifest of another tool. */
+export interface DamagedEntry {
+  /** Readable even when the rest of it is not. */
+  readonly reference: string | undefined;
+  /** One sentence, without a full stop. */
+  readonly problem: string;
+}
+
+/** Is told of each damaged entry. */
+export type OnDamagedEntry = (entry: DamagedEntry) => void;
 
 /**
  * The images of one data directory. Holds no descriptor and no lock, so there is nothing to close.
@@ -64,17 +75,25 @@ export class ImageStore {
 
   /**
    * The images, in the order in which their references were put. One read, no lock: the file is
-   * replaced as a whole. Damaged and foreign entries are reported and left out.
+   * replaced as a whole. Damaged entries are reported; they and those of other tools are left out.
    *
-   * @throws EngineError `STORE_CORRUPT` when the file as a whole is unreadable.
+   * @throws EngineError `STORE_CORRUPT` when the file as a whole is unreadable, or missing from a
+   *   store that was made: it has one before it has its version, and never loses it.
    */
   readReferences(onDamagedEntry?: OnDamagedEntry): ImageRecord[] {
     const records: ImageRecord[] = [];
     for (const entry of this.#readEntries()) {
       if (entry.record !== undefined) records.push(entry.record);
-      else onDamagedEntry?.(describeDamage(entry));
+      else if (entry.problem !== undefined) onDamagedEntry?.(describeDamage(entry, entry.problem));
     }
     return records;
+  }
+
+  /** The entries that are damaged. @throws EngineError as `readReferences` */
+  readDamagedEntries(): DamagedEntry[] {
+    const damaged: DamagedEntry[] = [];
+    this.readReferences((entry) => damaged.push(entry));
+    return damaged;
   }
 
   /**
@@ -112,7 +131,7 @@ export class ImageStore {
 
   /**
    * Replaces the records by what `change` makes of them, alone among all processes. Entries that
-   * are not ours are kept as they are, last. `change` may be called again after an error and must
+   * are not ours are kept as they are, last, but for a damaged one whose reference a record has. `change` may be called again after an error and must
    * have no effects. Nothing is written when it returns the list that it was given.
    */
   async updateReferences(
@@ -126,7 +145,7 @@ export class ImageStore {
       if (changed === records) return entries;
       return [
         ...changed.map((record) => known.get(record) ?? entryOf(record)),
-        ...entries.filter(({ record }) => record === undefined),
+        ...entries.filter((entry) => entry.record === undefined && !isReplaced(entry, changed)),
       ];
     }, options);
   }
@@ -150,12 +169,22 @@ export class ImageStore {
   #readEntries(): readonly LayoutEntry[] {
     const path = layoutIndexFile(this.dataDir);
     const bytes = readStoreFile(path, MAX_LAYOUT_INDEX_BYTES);
-    return bytes === undefined ? [] : decodeLayoutIndex(bytes, path);
+    if (bytes !== undefined) return decodeLayoutIndex(bytes, path);
+    if (!existsSync(versionFile(this.dataDir))) return [];
+    // Another process may have made the store between the two looks.
+    const late = readStoreFile(path, MAX_LAYOUT_INDEX_BYTES);
+    if (late !== undefined) return decodeLayoutIndex(late, path);
+    throw new EngineError('STORE_CORRUPT', `${quote(path)} is missing`, { hint: REPLACE_INDEX });
   }
 }
 
-function describeDamage(entry: LayoutEntry): string {
+function isReplaced(entry: LayoutEntry, records: readonly ImageRecord[]): boolean {
+  const reference = entry.problem === undefined ? undefined : referenceOf(entry);
+  return reference !== undefined && records.some((record) => record.reference === reference);
+}
+
+function describeDamage(entry: LayoutEntry, problem: string): DamagedEntry {
   const reference = referenceOf(entry);
   const which = reference === undefined ? '' : ` for ${quote(reference)}`;
-  return `the entry${which} in index.json is left out: ${entry.problem ?? 'it is damaged'}`;
+  return { reference, problem: `the entry${which} in index.json is damaged: ${problem}` };
 }

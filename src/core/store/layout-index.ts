@@ -31,22 +31,29 @@ export interface ImageRecord {
 export interface LayoutEntry {
   /** The descriptor as it is in the file; unknown fields are kept. */
   readonly raw: JsonObject;
-  /** Undefined for an entry that is damaged or was not written by dray. */
+  /** Undefined for an entry that is damaged or of another tool. */
   readonly record: ImageRecord | undefined;
-  /** Why there is no record. */
+  /** Why this is neither a record nor a manifest of another tool: nobody knows what it needs. */
   readonly problem: string | undefined;
 }
 
 const REF_NAME = 'org.opencontainers.image.ref.name';
+const OWN_ANNOTATION = 'dev.dray.';
 const IMAGE_ID = 'dev.dray.image-id';
 const IMPORTED_AT = 'dev.dray.imported-at';
 const RESOLVED_DIGEST = 'dev.dray.resolved-digest';
+
+/** What to do about an `index.json` that is lost. */
+export const REPLACE_INDEX =
+  'Put it back, or write {"manifests":[]} into it and fetch the images again before "dray image gc"; what is in the store is not transferred twice.';
+
+const NO_OBJECT: LayoutEntry = { raw: {}, record: undefined, problem: 'it is not an object' };
 
 /** The largest `index.json` that is read: about 100,000 references. */
 export const MAX_LAYOUT_INDEX_BYTES = 64 * 1024 * 1024;
 
 /**
- * Decodes the bytes of `index.json`. Entries that are no objects are left out.
+ * Decodes the bytes of `index.json`. An entry that is no object is damaged, and not written again.
  *
  * @throws EngineError `STORE_CORRUPT` when the file as a whole is no image index.
  */
@@ -57,11 +64,11 @@ export function decodeLayoutIndex(bytes: Buffer, path: string): LayoutEntry[] {
     // An index without images may come from a tool that writes null for an empty list.
     if (isJsonObject(document) && manifests === null) return [];
     throw new EngineError('STORE_CORRUPT', `${quote(path)} is not an OCI image index`, {
-      hint: 'Move it away and fetch the images again; what is in the store is not transferred twice.',
+      hint: REPLACE_INDEX,
     });
   }
   const items: readonly unknown[] = manifests;
-  return items.filter(isJsonObject).map(decodeEntry);
+  return items.map((item) => (isJsonObject(item) ? decodeEntry(item) : NO_OBJECT));
 }
 
 function parseJson(bytes: Buffer): unknown {
@@ -81,9 +88,14 @@ function decodeEntry(raw: JsonObject): LayoutEntry {
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
     return damaged('its "size" is not a number of bytes');
   }
-  const annotations = isJsonObject(raw.annotations) ? raw.annotations : {};
+  const annotations = raw.annotations ?? {};
+  if (!isJsonObject(annotations)) return damaged('its "annotations" are not an object');
   const imageId = annotations[IMAGE_ID];
-  if (!isDigest(imageId)) return damaged(`it has no valid annotation "${IMAGE_ID}"`);
+  if (!isDigest(imageId)) {
+    const isOurs = Object.keys(annotations).some((name) => name.startsWith(OWN_ANNOTATION));
+    if (isOurs) return damaged(`it has no valid annotation "${IMAGE_ID}"`);
+    return { raw, record: undefined, problem: undefined };
+  }
   const reference = annotations[REF_NAME];
   const importedAt = annotations[IMPORTED_AT];
   const resolvedDigest = annotations[RESOLVED_DIGEST];
@@ -122,7 +134,7 @@ export function encodeLayoutIndex(entries: readonly LayoutEntry[]): string {
   return JSON.stringify({
     schemaVersion: 2,
     mediaType: OCI_INDEX,
-    manifests: entries.map(({ raw }) => raw),
+    manifests: entries.flatMap((entry) => (entry === NO_OBJECT ? [] : entry.raw)),
   });
 }
 

@@ -8,6 +8,7 @@
 import { EngineError, quote } from '../errors.ts';
 import { type ImageId, isDigest } from '../oci/digest.ts';
 import { formatReference, parseReference, type Reference } from '../oci/reference.ts';
+import type { DamagedEntry } from './image-store.ts';
 import type { ImageRecord } from './layout-index.ts';
 
 const SHORTEST_BARE_HEX = 4;
@@ -33,6 +34,16 @@ export function resolveImage(records: readonly ImageRecord[], input: string): Re
   if (first === undefined) throw notFound(input);
   if (rest.some(({ imageId }) => imageId !== first.imageId)) throw ambiguous(found, input);
   return [first, ...rest];
+}
+
+/** The damaged entry that carries the reference which `input` means, exactly or as a user writes it. */
+export function findDamagedEntry(
+  entries: readonly DamagedEntry[],
+  input: string,
+): DamagedEntry | undefined {
+  const wanted = tryParse(input);
+  const name = wanted === undefined ? input : formatReference(wanted);
+  return entries.find(({ reference }) => reference === input || reference === name);
 }
 
 function findByName(records: readonly ImageRecord[], name: string): ImageRecord | undefined {

@@ -3,6 +3,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
   truncateSync,
   unlinkSync,
@@ -39,6 +40,12 @@ const B = imageOf('base', 'b');
 
 function isNamed(name: string): (record: ImageRecord) => boolean {
   return ({ reference }) => reference === name;
+}
+
+/** Makes the digest of the first entry one that nobody can read. */
+function spoilDigest(path: string): void {
+  const text = readFileSync(path, 'utf8');
+  writeFileSync(path, text.replace(/"digest":"[^"]*"/, '"digest":"sha256:X"'));
 }
 
 /** The files that a store has when it was filled like this and nothing else ever happened. */
@@ -158,6 +165,38 @@ describe('collect', () => {
     assert.deepEqual(filesBelow(temp.dataDir), before);
   });
 
+  const losses: readonly (readonly [string, (path: string) => void, RegExp])[] = [
+    ['index.json is missing', unlinkSync, /index\.json" is missing/],
+    ['an entry is damaged', spoilDigest, /"localhost\/a:1".*damaged/],
+  ];
+  for (const [what, damage, message] of losses) {
+    it(`removes nothing when ${what}`, async () => {
+      using temp = new TempStore();
+      const store = temp.open();
+      await putImage(store, A, 'localhost/a:1');
+      putSmallBlob(temp.dataDir, Buffer.from('garbage'));
+      damage(layoutIndexFile(temp.dataDir));
+      const before = filesBelow(temp.dataDir);
+      await assert.rejects(collect(store, NOT_IN_USE), engineError('STORE_CORRUPT', message));
+      assert.deepEqual(filesBelow(temp.dataDir), before);
+    });
+  }
+
+  it('removes again when the damaged entry has been fetched again, or removed', async () => {
+    using temp = new TempStore();
+    const store = temp.open();
+    for (const mend of [
+      () => putImage(store, A, 'localhost/a:1'),
+      () => store.removeReference('localhost/a:1'),
+    ]) {
+      await putImage(store, A, 'localhost/a:1');
+      putSmallBlob(temp.dataDir, Buffer.from('garbage'));
+      spoilDigest(layoutIndexFile(temp.dataDir));
+      await mend();
+      assert.notEqual((await collect(store, NOT_IN_USE)).removedFiles, 0);
+    }
+  });
+
   it('keeps what an entry of another tool needs, through an index', async () => {
     using temp = new TempStore();
     const store = temp.open();
@@ -226,6 +265,18 @@ describe('collect', () => {
 });
 
 describe('removeImages', () => {
+  it('removes no content while a damaged entry is there, only the name', async () => {
+    using temp = new TempStore();
+    const store = temp.open();
+    await putImage(store, A, 'localhost/a:1');
+    await putImage(store, B, 'localhost/b:1');
+    spoilDigest(layoutIndexFile(temp.dataDir));
+    const before = filesBelow(temp.dataDir);
+    await removeImages(store, () => true, NOT_IN_USE);
+    assert.deepEqual(store.readReferences(), []);
+    assert.deepEqual(filesBelow(temp.dataDir), before);
+  });
+
   it('removes the files of an image, but not what it shares with another', async () => {
     using temp = new TempStore();
     const store = temp.open();

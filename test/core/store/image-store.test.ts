@@ -95,6 +95,24 @@ describe('putReference', () => {
   }
 });
 
+describe('putReference beside a damaged entry', () => {
+  it('replaces the one that had its reference, and keeps the others', async () => {
+    using temp = new TempStore();
+    const entryFor = (name: string) => ({
+      digest: 'sha256:X',
+      annotations: { 'org.opencontainers.image.ref.name': name },
+    });
+    const store = temp.open();
+    writeRaw(temp.dataDir, [entryFor(NAME), entryFor('localhost/other:1')]);
+    await store.putReference(recordOf(ONE, NAME));
+    const left = store.readDamagedEntries();
+    assert.deepEqual(
+      left.map(({ reference }) => reference),
+      ['localhost/other:1'],
+    );
+  });
+});
+
 describe('removeReference', () => {
   it('takes one name and leaves the others', async () => {
     using temp = new TempStore();
@@ -165,10 +183,9 @@ describe('readReferences', () => {
       const store = temp.open();
       writeRaw(temp.dataDir, [entry, whole]);
       const problems: string[] = [];
-      const records = store.readReferences((problem) => problems.push(problem));
+      const records = store.readReferences(({ problem }) => problems.push(problem));
       assert.deepEqual(names(records), [NAME]);
-      const isObject = typeof entry === 'object' && entry !== null && !Array.isArray(entry);
-      assert.equal(problems.length, isObject ? 1 : 0);
+      assert.equal(problems.length, 1);
     });
   }
 
@@ -179,6 +196,7 @@ describe('readReferences', () => {
     writeRaw(temp.dataDir, [foreign]);
     await store.putReference(recordOf(ONE, NAME));
     assert.deepEqual(readRaw(temp.dataDir).manifests[1], foreign);
+    assert.deepEqual(store.readDamagedEntries(), []);
     assert.deepEqual(store.readForeignManifests(), [TWO.manifest.descriptor.digest]);
   });
 
@@ -212,10 +230,11 @@ describe('readReferences', () => {
     });
   }
 
-  it('finds nothing where index.json is missing', () => {
+  it('does not take a store that has lost its index.json for an empty one', async () => {
     using temp = new TempStore();
     const store = temp.open();
     unlinkSync(layoutIndexFile(temp.dataDir));
-    assert.deepEqual(store.readReferences(), []);
+    assert.throws(() => store.readReferences(), engineError('STORE_CORRUPT', /is missing/));
+    await assert.rejects(store.putReference(recordOf(ONE)), engineError('STORE_CORRUPT'));
   });
 });

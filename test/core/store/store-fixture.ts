@@ -171,7 +171,7 @@ export function problemsOf(dataDir: string): string[] {
     if (size !== index.dataBlocks * BLOCK_SIZE) problems.push(`layer ${diffId} lacks its data`);
   }
   const store = ImageStore.open(dataDir, { create: false });
-  for (const record of store.readReferences((problem) => problems.push(problem))) {
+  for (const record of store.readReferences(({ problem }) => problems.push(problem))) {
     problems.push(...problemsOfImage(dataDir, record));
   }
   return problems;
