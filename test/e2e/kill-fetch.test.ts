@@ -7,21 +7,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { busyboxImage, busyboxLayer } from '../support/busybox-image.ts';
 import { DockerRegistry, pushWithSkopeo } from '../support/docker-registry.ts';
 import { filesBelow, layoutManifest, NEEDS_ROOT } from '../support/e2e.ts';
-import { hostLeftovers } from '../support/host-leftovers.ts';
+import { assertRecovered, KILLS, momentsOf } from '../support/kill-sweep.ts';
 import { writeLayout } from '../support/layout-writer.ts';
 import { realImage } from '../support/real-images.ts';
 import { CliHome } from '../support/run-cli.ts';
 import { tarOf } from '../support/tar-builder.ts';
-
-const KILLS = 50;
-
-/**
- * Moments spread over the whole of a command, in no order: a golden-ratio sequence hits every phase
- * evenly, and the same moments come again when a failure has to be looked at.
- */
-function* moments(lastMs: number): Generator<number> {
-  for (let count = 1; count <= KILLS; count += 1) yield ((count * 0.618_033_988_75) % 1) * lastMs;
-}
 
 /** How much of a blob lies in the ingest directory. */
 function arrivedBytes(home: CliHome, hex: string): number {
@@ -46,75 +36,49 @@ function dataLayers(): Buffer[] {
   );
 }
 
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return performance.now() - start;
-}
-
-describe('kill -9', NEEDS_ROOT, () => {
+describe('kill -9 of dray fetch', NEEDS_ROOT, () => {
   let registry: DockerRegistry;
-  let home: CliHome;
-  let base: string;
-  let target: string;
-  let targetId: string;
 
   before(async () => {
     registry = await DockerRegistry.start();
-    home = new CliHome();
+  });
+  after(() => registry[Symbol.asyncDispose]());
+
+  it(`leaves a sound store at each of ${KILLS} moments`, async () => {
+    await using home = new CliHome();
+    const busybox = await realImage('busybox');
+    const base = await pushWithSkopeo(busybox, { registry, name: 'base:1' }, { format: 'oci' });
     const built = busyboxImage({ layers: [busyboxLayer(), ...dataLayers()] });
     const layoutDir = writeLayout(join(home.directory, 'target'), [
       { image: built, refName: 'latest' },
     ]);
-    targetId = built.imageId;
     const layout = { layoutDir, tag: 'latest' };
-    target = await pushWithSkopeo(layout, { registry, name: 'target:1' }, { format: 'oci' });
-    const busybox = await realImage('busybox');
-    base = await pushWithSkopeo(busybox, { registry, name: 'base:1' }, { format: 'oci' });
-    await home.succeed(['fetch', base]);
-    await home.succeed(['run', '--rm', base, 'true']);
+    const target = await pushWithSkopeo(layout, { registry, name: 'target:1' }, { format: 'oci' });
+    await home.succeed(['fetch', '--quiet', base]);
     await home.succeed(['image', 'gc']);
-  });
-  after(async () => {
-    await home[Symbol.asyncDispose]();
-    await registry[Symbol.asyncDispose]();
-  });
-
-  function isTargetStored(): boolean {
-    return readFileSync(join(home.dataDir, 'index.json'), 'utf8').includes(target);
-  }
-
-  /** The next command works, the store is sound, and gc takes it back to what it was. */
-  async function assertRecovered(
-    earlier: ReadonlyMap<string, number>,
-    when: string,
-  ): Promise<void> {
-    assert.deepEqual(await home.leftovers(), [], when);
-    const verified = await home.run(['image', 'verify']);
-    assert.equal(verified.status, 0, `${when}: ${verified.stdout}${verified.stderr}`);
-    if (isTargetStored()) await home.succeed(['image', 'rm', targetId]);
-    await home.succeed(['image', 'gc']);
-    assert.deepEqual(filesBelow(home.dataDir), earlier, when);
-  }
-
-  it(`at ${KILLS} moments of fetch leaves a sound store`, async () => {
     const earlier = filesBelow(home.dataDir);
-    const lastMs = await timed(() => home.succeed(['fetch', '--quiet', target]));
-    await assertRecovered(earlier, 'not killed');
+    const isStored = (): boolean =>
+      readFileSync(join(home.dataDir, 'index.json'), 'utf8').includes(target);
+    const recovered = (when: string): Promise<void> =>
+      assertRecovered(home, earlier, {
+        when,
+        tidy: async () => {
+          if (isStored()) await home.succeed(['image', 'rm', built.imageId]);
+        },
+      });
+    const moments = await momentsOf(() => home.succeed(['fetch', '--quiet', target]));
+    await recovered('not killed');
     let halfway = 0;
-    for (const momentMs of moments(lastMs * 1.05)) {
+    for (const momentMs of moments) {
       const running = home.start(['fetch', '--quiet', target]);
       await delay(momentMs);
       running.kill('SIGKILL');
       await running.exited;
       if (filesBelow(join(home.dataDir, 'ingest')).size > 0) halfway += 1;
-      await assertRecovered(
-        earlier,
-        `killed after ${momentMs.toFixed(1)} of ${lastMs.toFixed(0)} ms`,
-      );
+      await recovered(`killed after ${momentMs.toFixed(1)} ms`);
     }
     await home.succeed(['fetch', '--quiet', target]);
-    await assertRecovered(earlier, 'fetched at last');
+    await recovered('fetched at last');
     assert.ok(halfway >= KILLS / 5, `only ${halfway} kills hit a fetch at work`);
   });
 
@@ -144,23 +108,5 @@ describe('kill -9', NEEDS_ROOT, () => {
       JSON.stringify(transfers),
     );
     await own.succeed(['image', 'verify']);
-  });
-
-  it(`at ${KILLS} moments of run leaves nothing that runs`, async () => {
-    const earlier = filesBelow(home.dataDir);
-    const command = ['run', '--rm', base, 'sh', '-c', 'echo x > /file; sleep 0.05'];
-    const lastMs = await timed(() => home.succeed(command));
-    let orphans = 0;
-    for (const momentMs of moments(lastMs * 1.05)) {
-      const running = home.start(command);
-      await delay(momentMs);
-      running.kill('SIGKILL');
-      await running.exited;
-      if (hostLeftovers(home.directory).length > 0) orphans += 1;
-      const when = `killed after ${momentMs.toFixed(1)} of ${lastMs.toFixed(0)} ms`;
-      assert.equal(await home.succeed(['run', '--rm', base, 'echo', 'works']), 'works\n', when);
-      await assertRecovered(earlier, when);
-    }
-    assert.ok(orphans >= KILLS / 5, `only ${orphans} kills hit a container at work`);
   });
 });
