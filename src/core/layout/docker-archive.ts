@@ -4,12 +4,14 @@
  * Such an archive has no manifest in the registry's sense, so one is made here: the same archive
  * always gives the same manifest, and so the same digests.
  */
+
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { EngineError, quote } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, digestFromHash, digestOf } from '../oci/digest.ts';
 import { parseImageConfig } from '../oci/image-config.ts';
+import { MAX_DOCUMENT_BYTES } from '../oci/json-document.ts';
 import {
   DOCKER_CONFIG,
   DOCKER_LAYER,
@@ -26,8 +28,6 @@ export interface DockerArchiveImage {
   readonly files: ReadonlyMap<Digest, string>;
   readonly repoTags: readonly string[];
 }
-
-const LONGEST_JSON_BYTES = 4 * 1024 * 1024;
 
 const manifestFile = v.array(
   v.object({
@@ -49,7 +49,7 @@ export async function readDockerArchive(
   tag: string | undefined,
 ): Promise<DockerArchiveImage> {
   const entry = selectEntry(readEntries(source), tag, source.label);
-  const configBytes = source.readSmall(entry.Config, LONGEST_JSON_BYTES);
+  const configBytes = source.readSmall(entry.Config, MAX_DOCUMENT_BYTES);
   if (configBytes === undefined) throw missing(source, entry.Config);
   const config = parseImageConfig(configBytes, `${source.label}: ${entry.Config}`);
   const files = new Map<Digest, string>();
@@ -74,7 +74,7 @@ export async function readDockerArchive(
 }
 
 function readEntries(source: BlobSource): Entry[] {
-  const bytes = source.readSmall('manifest.json', LONGEST_JSON_BYTES);
+  const bytes = source.readSmall('manifest.json', MAX_DOCUMENT_BYTES);
   if (bytes === undefined) {
     throw new EngineError(
       'IMAGE_INVALID',

@@ -1,8 +1,10 @@
 /** Reading a foreign OCI image layout (image-spec `image-layout.md`), directory or archive. */
+
 import { EngineError, quote } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest, hexOf } from '../oci/digest.ts';
 import { parseManifestDocument } from '../oci/image-manifest.ts';
+import { MAX_DOCUMENT_BYTES } from '../oci/json-document.ts';
 import { OCI_INDEX } from '../oci/media-type.ts';
 import type { BlobSource } from './blob-source.ts';
 
@@ -15,8 +17,6 @@ export interface LayoutEntry {
 
 const REF_NAME = 'org.opencontainers.image.ref.name';
 const CONTAINERD_NAME = 'io.containerd.image.name';
-const LONGEST_INDEX_BYTES = 4 * 1024 * 1024;
-
 /** The name of a blob inside a layout. */
 export function layoutBlobName(digest: Digest): string {
   return `blobs/${algorithmOf(digest)}/${hexOf(digest)}`;
@@ -58,8 +58,8 @@ function isNamed(entry: LayoutEntry, tag: string): boolean {
 }
 
 function readLayoutEntries(source: BlobSource): LayoutEntry[] {
-  const bytes = source.readSmall('index.json', LONGEST_INDEX_BYTES);
-  if (bytes === undefined || source.readSmall('oci-layout', LONGEST_INDEX_BYTES) === undefined) {
+  const bytes = source.readSmall('index.json', MAX_DOCUMENT_BYTES);
+  if (bytes === undefined || source.readSmall('oci-layout', MAX_DOCUMENT_BYTES) === undefined) {
     throw new EngineError(
       'IMAGE_INVALID',
       `${quote(source.label)} is not an OCI image layout: "oci-layout" or "index.json" is missing`,

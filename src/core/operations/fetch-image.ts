@@ -16,7 +16,7 @@ import { transferSmallBlob } from '../store/small-blob-transfer.ts';
 import { storeAssembled } from './assemble-image.ts';
 import type { Engine } from './engine.ts';
 import { fetchLayers } from './fetch-layers.ts';
-import { isImageComplete } from './image-state.ts';
+import { isForPlatform, isImageComplete } from './image-state.ts';
 import { type ImageTransport, openTransport } from './image-transport.ts';
 import { type ResolvedImage, resolveManifest } from './resolve-manifest.ts';
 
@@ -91,7 +91,7 @@ function findComplete(engine: Engine, wanted: WantedRecord): ImageRecord | undef
       (record) =>
         record.reference === reference &&
         (resolvedDigest === undefined || record.resolvedDigest === resolvedDigest) &&
-        (platform === undefined || isPlatform(record, platform)) &&
+        (platform === undefined || isForPlatform(record, platform)) &&
         isImageComplete(engine.settings.dataDir, record),
     );
 }
@@ -106,14 +106,6 @@ async function findCurrent(
   if (resolvedDigest === undefined) return undefined;
   const { reference } = transport;
   return findComplete(engine, { reference, resolvedDigest, platform });
-}
-
-function isPlatform({ platform }: ImageRecord, wanted: Platform): boolean {
-  return (
-    platform?.os === wanted.os &&
-    platform.architecture === wanted.architecture &&
-    (wanted.variant === undefined || platform.variant === wanted.variant)
-  );
 }
 
 /** A digest never moves; a tag is asked for with one HEAD. */

@@ -10,6 +10,7 @@ import type { ImageSummary } from '../store/image-summary.ts';
 import { readSummary } from '../store/image-summary.ts';
 import { resolveImage } from '../store/resolve.ts';
 import type { Engine } from './engine.ts';
+import { isForPlatform } from './image-state.ts';
 
 /** What decides which image is run. */
 export interface ImageRequest extends OperationOptions {
@@ -98,12 +99,4 @@ function findRecord(
 /** `sha256-…` and `sha256:…` name an image of this store and nothing that could be fetched. */
 function isImageId(text: string): boolean {
   return /^sha256[-:]/.test(text);
-}
-
-function isForPlatform({ platform }: ImageRecord, wanted: Platform): boolean {
-  return (
-    platform?.os === wanted.os &&
-    platform.architecture === wanted.architecture &&
-    (wanted.variant === undefined || platform.variant === wanted.variant)
-  );
 }

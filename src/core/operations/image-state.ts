@@ -1,5 +1,6 @@
 /** What the store holds of an image. */
 import { EngineError } from '../errors.ts';
+import { type Platform, runsOn } from '../oci/platform.ts';
 import { hasBlob } from '../store/blob-store.ts';
 import type { ImageRecord } from '../store/image-store.ts';
 import { type ImageSummary, listSummaries, readSummary } from '../store/image-summary.ts';
@@ -69,4 +70,9 @@ export function verifiedPairs(dataDir: string): (layer: WantedLayer) => boolean 
     );
     return pairs.has(`${descriptor.digest} ${diffId}`);
   };
+}
+
+/** Whether the image was built for a platform that serves for `wanted`. */
+export function isForPlatform({ platform }: ImageRecord, wanted: Platform): boolean {
+  return platform !== undefined && runsOn(platform, wanted);
 }

@@ -2,6 +2,7 @@
  * One shape for every place that images come from, so that fetching is written once: a registry, an
  * OCI image layout as a directory or an archive, a docker archive.
  */
+
 import { basename, extname } from 'node:path';
 import { EngineError, quote } from '../errors.ts';
 import { archiveSource, type BlobSource, directorySource } from '../layout/blob-source.ts';
@@ -11,6 +12,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { DigestVerifier } from '../oci/digest-verifier.ts';
 import type { ImageSource } from '../oci/image-source.ts';
+import { MAX_DOCUMENT_BYTES } from '../oci/json-document.ts';
 import { DOCKER_MANIFEST } from '../oci/media-type.ts';
 import { formatReference, parseReference, type Reference } from '../oci/reference.ts';
 import type { OperationOptions } from '../progress.ts';
@@ -41,8 +43,6 @@ export interface ImageTransport extends AsyncDisposable {
   /** The bytes of a blob from `offset`. Not verified: whoever takes them verifies. */
   blob(descriptor: Descriptor, offset: number, signal: AbortSignal): AsyncIterable<Buffer>;
 }
-
-const LONGEST_MANIFEST_BYTES = 4 * 1024 * 1024;
 
 /**
  * Opens the place that `source` names.
@@ -158,7 +158,7 @@ function readManifest(
   fileOf: (digest: Digest) => string,
   descriptor: Descriptor,
 ): ManifestBytes {
-  const request = { file: fileOf(descriptor.digest), descriptor, maxBytes: LONGEST_MANIFEST_BYTES };
+  const request = { file: fileOf(descriptor.digest), descriptor, maxBytes: MAX_DOCUMENT_BYTES };
   const bytes = readVerified(source, request);
   return { bytes, mediaType: descriptor.mediaType, digest: descriptor.digest };
 }

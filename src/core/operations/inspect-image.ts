@@ -1,5 +1,7 @@
 /** `image inspect`: what an image says of itself. */
+
 import type { Digest, ImageId } from '../oci/digest.ts';
+import { MAX_DOCUMENT_BYTES } from '../oci/json-document.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import { readSmallBlob } from '../store/blob-store.ts';
 import { resolveImage } from '../store/resolve.ts';
@@ -18,8 +20,6 @@ export interface ImageInspection {
   readonly manifest: unknown;
   readonly config: unknown;
 }
-
-const LONGEST_JSON_BYTES = 4 * 1024 * 1024;
 
 /**
  * Reads manifest and config of an image.
@@ -46,5 +46,5 @@ export function inspectImage(engine: Engine, input: string): ImageInspection {
 }
 
 function readJson(dataDir: string, digest: Digest): unknown {
-  return JSON.parse(readSmallBlob(dataDir, digest, LONGEST_JSON_BYTES).toString('utf8'));
+  return JSON.parse(readSmallBlob(dataDir, digest, MAX_DOCUMENT_BYTES).toString('utf8'));
 }

@@ -1,4 +1,5 @@
 /** From what a reference points to, through indexes, to the manifest and config of one platform. */
+
 import { EngineError, quote } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -9,6 +10,7 @@ import {
   parseImageConfig,
 } from '../oci/image-config.ts';
 import { type ImageManifest, parseManifestDocument } from '../oci/image-manifest.ts';
+import { MAX_DOCUMENT_BYTES } from '../oci/json-document.ts';
 import { formatPlatform, hostPlatform, type Platform, selectByPlatform } from '../oci/platform.ts';
 import type { OnProgress } from '../progress.ts';
 import type { ImageTransport, ManifestBytes } from './image-transport.ts';
@@ -27,8 +29,6 @@ export interface ResolvedImage {
 
 // An index may name an index. Two levels are seen in the wild; a loop must end somewhere.
 const DEEPEST_INDEX = 4;
-const LONGEST_CONFIG_BYTES = 4 * 1024 * 1024;
-
 /** The part of a transport that is needed to resolve an image. */
 export type ManifestSource = Pick<ImageTransport, 'source' | 'top' | 'manifest' | 'smallBlob'>;
 
@@ -55,7 +55,7 @@ export async function resolveManifest(
   const top = await transport.top();
   const { document, manifest } = await descend(transport, top, platform ?? hostPlatform());
   const where = `manifest ${document.digest}`;
-  const configBytes = await transport.smallBlob(manifest.config, LONGEST_CONFIG_BYTES);
+  const configBytes = await transport.smallBlob(manifest.config, MAX_DOCUMENT_BYTES);
   const config = parseImageConfig(configBytes, `config ${manifest.config.digest}`);
   const layers = pairLayers(manifest, config, where);
   checkPlatform(config, platform, onProgress);

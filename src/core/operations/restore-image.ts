@@ -3,6 +3,7 @@
 import type { DiffId } from '../oci/digest.ts';
 import { pairLayers, parseImageConfig } from '../oci/image-config.ts';
 import { parseManifestDocument } from '../oci/image-manifest.ts';
+import { MAX_DOCUMENT_BYTES } from '../oci/json-document.ts';
 import type { LayerIndex } from '../oci/layer-index.ts';
 import type { OperationOptions } from '../progress.ts';
 import { openBlob, readSmallBlob } from '../store/blob-store.ts';
@@ -10,8 +11,6 @@ import { hasLayer, LayerIngest } from '../store/ingest.ts';
 import type { ImageRecord } from '../store/layout-index.ts';
 import { storeAssembled } from './assemble-image.ts';
 import { storeLayer } from './fetch-layer.ts';
-
-const LONGEST_JSON_BYTES = 4 * 1024 * 1024;
 
 /**
  * Makes what is missing of an image's layers, root file system and summary from its blobs, without
@@ -25,11 +24,11 @@ export async function restoreImage(
   options: OperationOptions,
 ): Promise<void> {
   const where = `manifest ${descriptor.digest}`;
-  const bytes = readSmallBlob(dataDir, descriptor.digest, LONGEST_JSON_BYTES);
+  const bytes = readSmallBlob(dataDir, descriptor.digest, MAX_DOCUMENT_BYTES);
   const document = parseManifestDocument(bytes, descriptor.mediaType, where);
   if (document.kind !== 'manifest') throw new Error(`${where} is an index`);
   const { manifest } = document;
-  const configBytes = readSmallBlob(dataDir, imageId, LONGEST_JSON_BYTES);
+  const configBytes = readSmallBlob(dataDir, imageId, MAX_DOCUMENT_BYTES);
   const config = parseImageConfig(configBytes, `config ${imageId}`);
   const onProgress = options.onProgress ?? (() => {});
   const waiting = options.signal === undefined ? {} : { signal: options.signal };

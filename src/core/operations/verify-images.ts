@@ -2,6 +2,7 @@
  * `image verify`: read everything that an image is made of again, and make damaged derived files
  * anew from the blobs. Nothing here uses the network.
  */
+
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { hasErrno } from '../errors.ts';
@@ -10,6 +11,7 @@ import { chainIdOf, type DiffId } from '../oci/digest.ts';
 import { DigestVerifier } from '../oci/digest-verifier.ts';
 import { type ImageLayer, pairLayers, parseImageConfig } from '../oci/image-config.ts';
 import { parseManifestDocument } from '../oci/image-manifest.ts';
+import { MAX_DOCUMENT_BYTES } from '../oci/json-document.ts';
 import type { LayerIndex } from '../oci/layer-index.ts';
 import type { OperationOptions } from '../progress.ts';
 import { hasBlob, readSmallBlob } from '../store/blob-store.ts';
@@ -33,8 +35,6 @@ export interface ImageVerification {
   /** Empty when everything was right. */
   readonly problems: readonly ImageProblem[];
 }
-
-const LONGEST_JSON_BYTES = 4 * 1024 * 1024;
 
 /**
  * Verifies images, all of them when `inputs` is empty. A damaged blob cannot be made again here: it
@@ -141,7 +141,7 @@ function verifyDocument(
     return undefined;
   }
   try {
-    const bytes = readSmallBlob(dataDir, descriptor.digest, LONGEST_JSON_BYTES);
+    const bytes = readSmallBlob(dataDir, descriptor.digest, MAX_DOCUMENT_BYTES);
     const verifier = new DigestVerifier(descriptor, `blob ${descriptor.digest}`);
     verifier.update(bytes);
     verifier.end();
