@@ -102,13 +102,19 @@ describe('dray run and its standard streams', NEEDS_ROOT, () => {
   });
 
   it('gives a terminal with -t, and its size', async () => {
-    const command = `stty rows 40 cols 123; "${CLI}" run --rm -it ${IMAGE} sh -c 'test -t 0 && test -t 1 && stty size'`;
-    const printed = execFileSync('script', ['-qec', command, '/dev/null'], {
-      encoding: 'utf8',
+    const inside = 'test -t 0 && test -t 1 && stty size';
+    const command = `stty rows 40 cols 123; "${CLI}" run --rm -it ${IMAGE} sh -c '${inside}'`;
+    // script hangs its terminal up as soon as its own input ends, so that stays open.
+    const child = spawn('script', ['-qec', command, '/dev/null'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
       env: environment(),
-      timeout: 30_000,
-      stdio: ['ignore', 'pipe', 'inherit'],
     });
+    let printed = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      printed += chunk.toString();
+    });
+    const status = await new Promise((resolve) => child.once('close', resolve));
+    assert.equal(status, 0, printed);
     assert.match(printed, /40 123/);
   });
 

@@ -1,6 +1,6 @@
 /** What a container engine can leave on a machine, looked up where the kernel lists it. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { basename, join } from 'node:path';
 
 const CGROUP_ROOT = '/sys/fs/cgroup';
 const CGROUP_NAME = /^dray-/;
@@ -18,9 +18,7 @@ export function hostLeftovers(directory: string): string[] {
     ...entries(join(directory, 'run')).flatMap((name) =>
       runtimeState(join(directory, 'run', name)),
     ),
-    ...controlGroups(CGROUP_ROOT)
-      .filter((path) => !isSomebodyElses(path, directory))
-      .map((path) => `control group ${path}`),
+    ...ownControlGroups(directory).map((path) => `control group ${path}`),
   ];
 }
 
@@ -65,8 +63,33 @@ function controlGroups(directory: string): string[] {
     });
 }
 
-/** An empty group has no owner that could be asked, so it counts as ours. */
-function isSomebodyElses(cgroup: string, directory: string): boolean {
+/**
+ * The groups that may be of our making. Somebody else's are known by the processes in them, or by a
+ * twin of the same name in another hierarchy, outside the group that this process lives in.
+ */
+function ownControlGroups(directory: string): string[] {
+  const all = controlGroups(CGROUP_ROOT);
+  const homes = read('/proc/self/cgroup').split('\n').flatMap(cgroupDirectory);
+  const isForeign = (path: string): boolean =>
+    (homes.length > 0 && !homes.some((home) => path.startsWith(home))) ||
+    isInhabitedByOthers(path, directory);
+  const foreign = new Set(all.filter(isForeign).map((path) => basename(path)));
+  return all.filter((path) => !foreign.has(basename(path)));
+}
+
+/**
+ * The directory below which dray makes groups in the hierarchy of a line of `/proc/self/cgroup`: in
+ * version 1 our own group, in version 2 the top.
+ */
+function cgroupDirectory(line: string): string[] {
+  const [id, controllers, path] = line.split(':');
+  if (path === undefined) return [];
+  if (id !== '0') return [join(CGROUP_ROOT, (controllers ?? '').replace('name=', ''), path, '/')];
+  const hybrid = join(CGROUP_ROOT, 'unified');
+  return [join(existsSync(hybrid) ? hybrid : CGROUP_ROOT, '/')];
+}
+
+function isInhabitedByOthers(cgroup: string, directory: string): boolean {
   const pids = read(join(cgroup, 'cgroup.procs')).split('\n').filter(Boolean);
   return pids.length > 0 && !pids.some((pid) => read(`/proc/${pid}/mountinfo`).includes(directory));
 }
