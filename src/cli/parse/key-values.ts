@@ -1,7 +1,7 @@
 /** `KEY=value` flags: environment, files of environment, labels, annotations. */
-import { readFileSync } from 'node:fs';
 import { quote } from '../../core/errors.ts';
 import type { EnvironmentSetting } from '../../core/runtime/run-options.ts';
+import { readFlagFile } from './flag-file.ts';
 import { usageError } from './usage-error.ts';
 
 /** Our own environment, from which a lone `KEY` is taken. */
@@ -78,7 +78,7 @@ function decode(bytes: Buffer, path: string): string {
 
 function readBytes(path: string): Buffer {
   try {
-    return readFileSync(path);
+    return readFlagFile(path);
   } catch (error) {
     throw usageError(`--env-file ${quote(path)} cannot be read.`, { cause: error });
   }

@@ -1,8 +1,8 @@
 /** `--security-opt`. */
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { quote } from '../../core/errors.ts';
 import type { SeccompRequest } from '../../core/runtime/run-options.ts';
+import { readFlagFile } from './flag-file.ts';
 import { usageError } from './usage-error.ts';
 
 /** What all the `--security-opt` together say. */
@@ -47,7 +47,7 @@ function parseSeccomp(value: string, cwd: string): SeccompRequest {
   }
   const path = resolve(cwd, value);
   try {
-    return { kind: 'profile', text: readFileSync(path, 'utf8'), path };
+    return { kind: 'profile', text: readFlagFile(path).toString('utf8'), path };
   } catch (error) {
     throw usageError(`The seccomp profile ${quote(path)} cannot be read.`, { cause: error });
   }

@@ -1,4 +1,5 @@
 /** `run`: from an image to a running container, and back to nothing. */
+import { isatty } from 'node:tty';
 import { type Container, ContainerStore, type NewContainer } from '../container/container-store.ts';
 import { EngineError } from '../errors.ts';
 import { isErrno, unsharePrivateMounts } from '../host/libc.ts';
@@ -207,7 +208,8 @@ async function supervise(
   const running = startRunc({
     ...target,
     bundleDir: container.directory,
-    stdin: options.interactive ? 'inherit' : 'ignore',
+    // With a terminal its keys must reach the container: runc has made them mere bytes.
+    stdin: options.interactive || (options.tty && isatty(0)) ? 'inherit' : 'ignore',
     tty: options.tty,
     uid: bundle.config.process.user.uid,
     ...cgroups,

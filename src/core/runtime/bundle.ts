@@ -135,7 +135,9 @@ async function containerMounts(
   const { shmSizeBytes, privileged } = options;
   const defaults = [
     ...defaultMounts({ shmSizeBytes, privileged }),
-    ...Array.from(etcFiles, ([destination, source]) => bindFile(destination, source, 'rw')),
+    ...Array.from(etcFiles, ([destination, source]) =>
+      bindFile(destination, source, options.readOnly ? 'ro' : 'rw'),
+    ),
     ...(options.init ? [bindFile(INIT_DESTINATION, findInitProgram(), 'ro')] : []),
   ].flatMap((mount) => withinRoot(mount, root.path));
   return mergeMounts(defaults, requested);

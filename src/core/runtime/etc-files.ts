@@ -2,7 +2,7 @@
  * /etc/hosts, /etc/hostname and /etc/resolv.conf of a container: files of the bundle, bound over
  * whatever the image has, writable, owned by root.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasErrno } from '../errors.ts';
 
@@ -38,7 +38,9 @@ export function writeEtcFiles(input: EtcFilesInput): ReadonlyMap<string, string>
   return new Map(
     Array.from(files, ([destination, content]) => {
       const file = join(input.bundleDir, destination.replace('/etc/', ''));
-      writeFileSync(file, content, { mode: 0o644 });
+      writeFileSync(file, content);
+      // Whatever our umask is: the container's user must be able to read it.
+      chmodSync(file, 0o644);
       return [destination, file];
     }),
   );

@@ -14,15 +14,19 @@ import {
   readPid,
   removePidFile,
   runArguments,
-  signalIfThere,
 } from './runc-run.ts';
+import { SignalMailbox } from './signal-mailbox.ts';
 
 const KILL_RETRY_MS = 50;
 
 /** Starts `runc run` and lets it copy. @throws SystemCallError when runc cannot be started */
 export function runAttached(run: RuncRun): RunningContainer {
   removePidFile(run);
-  const watcher = run.onStarted === undefined ? undefined : onPidFile(run, run.onStarted);
+  const mailbox = new SignalMailbox();
+  const watcher = onPidFile(run, (pid) => {
+    mailbox.open(pid);
+    run.onStarted?.(pid);
+  });
   const child = spawnAttached(runArguments(run), {
     stdio: [run.stdin, 'inherit', 'inherit'],
     env: RUNC_ENVIRONMENT,
@@ -31,21 +35,22 @@ export function runAttached(run: RuncRun): RunningContainer {
   let isRunning = true;
   const exited = child.exited.then((end) => {
     isRunning = false;
-    watcher?.close();
+    mailbox.close();
+    watcher.close();
     return containerExit(run, end);
   });
   return {
     pid: child.pid,
     exited,
     forward: (signal) => {
-      // runc keeps this one to itself, also where it has no terminal to follow.
-      const pid = signal === 'SIGWINCH' && !run.tty ? readPid(run) : undefined;
-      // By number, too: Node has no names for real-time signals.
-      if (isRunning) signalIfThere(pid ?? child.pid, signal);
+      // Not through runc: with a terminal it takes a SIGINT as its own end and leaves the container.
+      mailbox.send(signal);
     },
     kill: async () => {
       while (isRunning) {
         await callRunc(runcCommand(run, 'kill', run.containerId, 'KILL'));
+        // Nothing runs yet: then it is runc that hangs.
+        if (readPid(run) === undefined) child.kill('SIGKILL');
         await Promise.race([exited, delay(KILL_RETRY_MS)]);
       }
     },

@@ -23,8 +23,8 @@ import {
   readPid,
   removePidFile,
   runArguments,
-  signalIfThere,
 } from './runc-run.ts';
+import { SignalMailbox } from './signal-mailbox.ts';
 
 /** Starts `runc run --detach`. @throws SystemCallError when runc cannot be started */
 export function runDetached(run: RuncRun): RunningContainer {
@@ -35,7 +35,7 @@ export function runDetached(run: RuncRun): RunningContainer {
     env: RUNC_ENVIRONMENT,
     newSession: true,
   });
-  const mailbox = new Mailbox();
+  const mailbox = new SignalMailbox();
   const exited = supervise(run, runc, mailbox);
   return {
     pid: runc.pid,
@@ -43,38 +43,17 @@ export function runDetached(run: RuncRun): RunningContainer {
     forward: (signal) => mailbox.send(signal),
     kill: async () => {
       mailbox.send('SIGKILL');
+      // Nothing runs yet: then it may be runc that hangs.
+      if (readPid(run) === undefined) runc.kill('SIGKILL');
       await exited;
     },
   };
 }
 
-/** Signals for the container's first process, kept while it starts. */
-class Mailbox {
-  #pid: number | undefined;
-  #isClosed = false;
-  readonly #waiting: (NodeJS.Signals | number)[] = [];
-
-  send(signal: NodeJS.Signals | number): void {
-    if (this.#isClosed) return;
-    if (this.#pid === undefined) this.#waiting.push(signal);
-    else signalIfThere(this.#pid, signal);
-  }
-
-  open(pid: number): void {
-    this.#pid = pid;
-    for (const signal of this.#waiting.splice(0)) signalIfThere(pid, signal);
-  }
-
-  /** Before the process is reaped: its pid may then be another one's. */
-  close(): void {
-    this.#isClosed = true;
-  }
-}
-
 async function supervise(
   run: RuncRun,
   runc: AttachedProcess,
-  mailbox: Mailbox,
+  mailbox: SignalMailbox,
 ): Promise<ContainerExit> {
   const started = await runc.exited;
   const pid = readPid(run);
