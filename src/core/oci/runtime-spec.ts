@@ -18,6 +18,8 @@ export interface RuntimeConfig {
 /** `process`: what runs, as whom, with which rights. */
 export interface RuntimeProcess {
   readonly terminal: boolean;
+  /** Size of the terminal from its first moment. */
+  readonly consoleSize?: { readonly height: number; readonly width: number };
   readonly user: RuntimeUser;
   readonly args: readonly string[];
   /** `KEY=value` strings. */

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError, quote } from '../errors.ts';
 import { openRoot } from '../host/resolve-in-root.ts';
+import { terminalSize } from '../host/terminal-size.ts';
 import type { ImageDefaults } from '../oci/image-config.ts';
 import type { RuntimeConfig, RuntimeMount } from '../oci/runtime-spec.ts';
 import { parseSignal } from '../oci/signals.ts';
@@ -112,10 +113,17 @@ export async function prepareBundle(input: BundleInput): Promise<PreparedBundle>
     env: environmentStrings(environment),
     workingDirectory,
     mounts,
+    ...consoleSize(options),
     devices: chooseDevices(options.devices, { rootfsPath: path, privileged: options.privileged }),
   });
   writeFileSync(join(bundleDir, 'config.json'), encodeRuntimeConfig(config), { mode: 0o600 });
   return { config, warnings, stopSignal };
+}
+
+// runc sets the size only after the container's process has started, which may have asked by then.
+function consoleSize({ tty }: RunOptions) {
+  const size = tty ? (terminalSize(0) ?? terminalSize(1)) : undefined;
+  return size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } };
 }
 
 async function containerMounts(

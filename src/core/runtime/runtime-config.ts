@@ -44,6 +44,8 @@ export interface RuntimeConfigInput {
   /** All mounts, in the order in which they are made. */
   readonly mounts: readonly RuntimeMount[];
   readonly devices: DeviceChoice;
+  /** Size of the terminal, if there is one. */
+  readonly consoleSize?: { readonly height: number; readonly width: number };
 }
 
 /** A runtime config and what the user should be told about it. */
@@ -74,6 +76,7 @@ export function buildRuntimeConfig(input: RuntimeConfigInput): RuntimeConfigResu
   const limits = chooseRlimits(options.rlimits, host.hardLimits);
   const process: RuntimeProcess = {
     terminal: options.tty,
+    ...(input.consoleSize === undefined ? {} : { consoleSize: input.consoleSize }),
     user: {
       uid: input.user.uid,
       gid: input.user.gid,
