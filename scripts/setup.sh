@@ -1,7 +1,8 @@
 #!/bin/sh
 # Brings what dray needs onto a Debian machine, and nothing that is there already.
 #
-#   scripts/setup.sh            what the demo needs: runc, a static busybox, node_modules
+#   scripts/setup.sh            what the demo needs: runc, a static busybox, Node's libatomic,
+#                               node_modules
 #   scripts/setup.sh --tests    and the tools that the tests drive
 #   scripts/setup.sh --bench    and the engines that the benchmark compares with
 #
@@ -12,7 +13,8 @@ cd "$(dirname "$0")/.."
 # One line per package: its name, and a program that proves it is there however it was installed.
 # Without a program the package database is asked (a dynamic busybox does not run in an empty root).
 demo='runc runc
-busybox-static -'
+busybox-static -
+libatomic1 -'
 tests='docker-registry docker-registry
 skopeo skopeo
 umoci umoci
@@ -22,6 +24,11 @@ strace strace
 attr setfattr
 libcap2-bin setcap
 e2fsprogs mkfs.ext4
+erofs-utils mkfs.erofs
+gcc gcc
+libc6-dev -
+openssl openssl
+python3 python3
 zstd zstd
 xz-utils xz
 tini tini'
