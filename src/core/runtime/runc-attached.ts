@@ -5,6 +5,7 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { spawnAttached } from '../host/process.ts';
+import { endContainer } from './end-container.ts';
 import { callRunc, RUNC_ENVIRONMENT, runcCommand } from './runc-program.ts';
 import {
   containerExit,
@@ -33,10 +34,12 @@ export function runAttached(run: RuncRun): RunningContainer {
     newSession: !run.tty,
   });
   let isRunning = true;
-  const exited = child.exited.then((end) => {
+  const exited = child.exited.then(async (end) => {
     isRunning = false;
     mailbox.close();
     watcher.close();
+    // runc itself was killed: the container goes on without it, or is half made.
+    if (end.signalName !== null) await endContainer(run);
     return containerExit(run, end);
   });
   return {

@@ -6,14 +6,13 @@
  * then becomes our child, and we learn its exact end. What `runc run` would have removed at the end
  * is left to us.
  */
-import { readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasErrno } from '../errors.ts';
 import { adoptOrphans, waitForOrphan } from '../host/child-reaper.ts';
 import { type AttachedProcess, spawnAttached } from '../host/process.ts';
 import { parseSignal } from '../oci/signals.ts';
-import { cgroupDirectories } from './cgroup-path.ts';
-import { deleteContainer } from './runc-delete.ts';
+import { controlGroups, endContainer, removeGroup } from './end-container.ts';
 import { RUNC_ENVIRONMENT } from './runc-program.ts';
 import {
   type ContainerExit,
@@ -59,7 +58,7 @@ async function supervise(
   const pid = readPid(run);
   if (started.status !== 0 || pid === undefined) {
     // runc itself was killed: the container may be half made.
-    if (started.signalName !== null) await deleteContainer(run, run.containerId);
+    if (started.signalName !== null) await endContainer(run);
     return containerExit(run, started);
   }
   mailbox.open(pid);
@@ -77,22 +76,11 @@ async function supervise(
  */
 async function removeState(run: RuncRun): Promise<void> {
   try {
-    const own = readFileSync('/proc/self/cgroup', 'utf8');
-    const groups = run.cgroupsPath === undefined ? [] : cgroupDirectories(run.cgroupsPath, own);
-    for (const group of groups) removeGroup(group);
+    for (const group of controlGroups(run)) removeGroup(group);
     rmSync(join(run.runtimeRoot, run.containerId), { recursive: true, force: true });
   } catch (error) {
     const isNotEmpty = ['EBUSY', 'ENOTEMPTY', 'EPERM'].some((code) => hasErrno(error, code));
     if (!isNotEmpty) throw error;
-    await deleteContainer(run, run.containerId);
-  }
-}
-
-function removeGroup(directory: string): void {
-  try {
-    rmdirSync(directory);
-  } catch (error) {
-    // Not every hierarchy that could be there is.
-    if (!hasErrno(error, 'ENOENT')) throw error;
+    await endContainer(run);
   }
 }

@@ -115,6 +115,22 @@ describe('a running container', { skip }, () => {
     await assertNothingLeft(supervised, command);
   });
 
+  for (const isCopied of [true, false]) {
+    const way = isCopied ? 'while it runs' : 'while it starts';
+    it(`ends when only runc is killed and the supervisor lives on (${way})`, async () => {
+      const command = uniqueCommand();
+      await using supervised = new Supervised({ options: { command }, isCopied });
+      const runcPid = await supervised.reported('runcPid');
+      if (isCopied) {
+        await supervised.reported('startedPid');
+        await until(() => isRunning(command), START_MS, 'the control: it runs');
+      }
+      process.kill(runcPid, 'SIGKILL');
+      assert.equal((await supervised.ended()).status, 137);
+      await assertNothingLeft(supervised, command);
+    });
+  }
+
   it('goes on while the supervisor is stopped, and the watch ends with the container', async () => {
     await using supervised = new Supervised({
       options: { command: ['/bin/cat'], interactive: true },
