@@ -3,6 +3,7 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import { EngineError, hasErrno } from '../errors.ts';
 import { networkError } from './network-error.ts';
+import { bodySize, type RequestBody, sendBody } from './request-body.ts';
 import { ResponseBody } from './response-body.ts';
 import { cancelled, TransientError, type TransportLimits } from './retry.ts';
 
@@ -12,10 +13,17 @@ export interface Connections {
   readonly tls: https.Agent;
 }
 
+/** The methods of the distribution-spec. */
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
 export interface Request {
-  readonly method: 'GET' | 'HEAD';
+  readonly method: Method;
   readonly url: URL;
+  /** `content-length` is not among them: the body has its size. */
   readonly headers: Readonly<Record<string, string>>;
+  readonly body?: RequestBody | undefined;
+  /** How much longer than `headTimeoutMs` the answer may take once the body is sent. */
+  readonly patienceMs?: number | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -43,10 +51,13 @@ export function closeConnections({ plain, tls }: Connections): void {
 }
 
 /**
- * Sends a request and waits for the head of its answer.
+ * Sends a request and waits for the head of its answer, which may come before all of the body is sent:
+ * then the rest is not.
+ *
+ * The clock of `headTimeoutMs` starts anew whenever the connection takes bytes of the body.
  *
  * @throws EngineError `CANCELLED`, `REGISTRY_UNAVAILABLE` (transient where another attempt may help),
- * `REGISTRY_RESPONSE_INVALID` when the answer is not HTTP.
+ * `REGISTRY_RESPONSE_INVALID` when the answer is not HTTP; what the stream of the body throws.
  */
 export async function exchange(
   request: Request,
@@ -61,43 +72,70 @@ export async function exchange(
 
 /** `stale`: a kept connection had been closed by the other side, so nothing was sent at all. */
 async function sendOnce(
-  { method, url, headers, signal }: Request,
+  request: Request,
   connections: Connections,
   limits: TransportLimits,
 ): Promise<Answer | 'stale'> {
+  const { url, body, signal } = request;
   if (signal?.aborted) throw cancelled(signal);
   const { host } = url;
   const { promise, resolve, reject } = Promise.withResolvers<Answer | 'stale'>();
-  const isTls = url.protocol === 'https:';
-  const options = { method, headers, ...(signal === undefined ? {} : { signal }) };
-  const sent = isTls
-    ? https.request(url, { ...options, agent: connections.tls })
-    : http.request(url, { ...options, agent: connections.plain });
-  const timer = setTimeout(() => sent.destroy(lateError(host, limits)), limits.headTimeoutMs);
+  const settled = new AbortController();
+  const sent = startRequest(request, connections);
+  const lateAfterMs = limits.headTimeoutMs + (request.patienceMs ?? 0);
+  const timer = setTimeout(() => sent.destroy(lateError(host, lateAfterMs)), lateAfterMs);
   sent.on('response', (message) => {
     const bodyOptions = { host, stallTimeoutMs: limits.stallTimeoutMs, signal };
-    const body = new ResponseBody(message, bodyOptions);
-    resolve({ status: message.statusCode ?? 0, headers: message.headers, body, url });
+    const answerBody = new ResponseBody(message, bodyOptions);
+    // The other side does not wait for the rest of the body, so this connection is of no more use.
+    message.on('end', () => sent.writableEnded || sent.destroy());
+    resolve({ status: message.statusCode ?? 0, headers: message.headers, body: answerBody, url });
   });
   sent.on('error', (error) => {
     if (signal?.aborted) reject(cancelled(signal));
     else if (error instanceof EngineError) reject(error);
-    else if (sent.reusedSocket && isCut(error)) resolve('stale');
+    else if (sent.reusedSocket && isCut(error) && isResendable(body)) resolve('stale');
     else reject(networkError(error, host, `reach ${host}`));
   });
-  sent.end();
+  const sending = { request: sent, stop: settled.signal, onSent: () => timer.refresh() };
+  const bodySent = sendBody(body, sending).catch((error: unknown) => {
+    reject(error);
+    sent.destroy();
+  });
   try {
     return await promise;
   } finally {
+    settled.abort();
     clearTimeout(timer);
+    await bodySent;
   }
+}
+
+function startRequest(
+  { method, url, headers, body, signal }: Request,
+  { plain, tls }: Connections,
+): http.ClientRequest {
+  const hasBody = body !== undefined || !['GET', 'HEAD', 'DELETE'].includes(method);
+  const options = {
+    method,
+    headers: hasBody ? { ...headers, 'content-length': String(bodySize(body)) } : headers,
+    ...(signal === undefined ? {} : { signal }),
+  };
+  return url.protocol === 'https:'
+    ? https.request(url, { ...options, agent: tls })
+    : http.request(url, { ...options, agent: plain });
+}
+
+/** A stream may have got far before the connection was cut, which is no sign of a stale one. */
+function isResendable(body: RequestBody | undefined): boolean {
+  return body === undefined || Buffer.isBuffer(body);
 }
 
 function isCut(error: Error): boolean {
   return hasErrno(error, 'ECONNRESET') || hasErrno(error, 'EPIPE');
 }
 
-function lateError(host: string, limits: TransportLimits): EngineError {
-  const seconds = Math.round(limits.headTimeoutMs / 100) / 10;
+function lateError(host: string, afterMs: number): EngineError {
+  const seconds = Math.round(afterMs / 100) / 10;
   return new TransientError('REGISTRY_UNAVAILABLE', `${host} did not answer within ${seconds} s`);
 }

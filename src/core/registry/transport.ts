@@ -1,6 +1,10 @@
 /**
  * Requests to one registry: redirects, tokens, warnings. `retry.ts` says what is sent again.
  *
+ * Redirects are followed where they change nothing but the place: any for GET and HEAD, and for what
+ * carries a body only 307 and 308, which keep method and body (RFC 9110, 15.4). A URL that the
+ * registry names, for a redirect or for an upload, is checked before anything is sent there.
+ *
  * A token goes to the registry's own origin (scheme, host and port) and nowhere else: a redirect to
  * another host, be it a sub-domain, is followed without it. No cookies are kept or sent.
  */
@@ -13,13 +17,17 @@ import {
   type Connections,
   closeConnections,
   exchange,
+  type Method,
   openConnections,
+  type Request,
 } from './exchange.ts';
 import { headerOf, statusError } from './registry-error.ts';
+import type { RequestBody } from './request-body.ts';
 import { type Retrier, startRetrier, type TransportLimits } from './retry.ts';
 
 const MAX_REDIRECTS = 5;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+const REDIRECTS_WITH_BODY: ReadonlySet<number> = new Set([307, 308]);
 const MOST_WARNINGS = 10;
 
 export interface TransportOptions {
@@ -30,13 +38,16 @@ export interface TransportOptions {
   readonly onProgress: OnProgress | undefined;
 }
 
-/** One request below the endpoint. */
+/** One request to the registry, or to where it said. */
 export interface RegistryRequest {
-  readonly method: 'GET' | 'HEAD';
-  /** Path below the endpoint, encoded. */
-  readonly path: string;
+  readonly method: Method;
+  /** Path below the endpoint, encoded, with its query; or a URL from `locationOf`. */
+  readonly path: string | URL;
   readonly headers: Readonly<Record<string, string>>;
-  /** The scope of the token, such as `repository:library/x:pull`. */
+  readonly body?: RequestBody | undefined;
+  /** How much longer than usual the registry may take to answer, in milliseconds. */
+  readonly patienceMs?: number | undefined;
+  /** The scopes of the token, separated by spaces, such as `repository:library/x:pull,push`. */
   readonly scope: string;
   /** What it is for, as in "cannot …". */
   readonly doing: string;
@@ -56,7 +67,8 @@ export class Transport implements Disposable {
   constructor(options: TransportOptions) {
     this.#options = options;
     const { endpoint, insecureRegistries } = options;
-    const send = (url: URL): Promise<Answer> => this.#send('GET', url, { headers: {} });
+    const send = (url: URL): Promise<Answer> =>
+      this.#send({ method: 'GET', url, headers: {}, signal: undefined });
     this.#authorizer = createAuthorizer({ endpoint, insecureRegistries, send });
   }
 
@@ -72,7 +84,8 @@ export class Transport implements Disposable {
   }
 
   /**
-   * Sends a request once, follows redirects, and answers one 401.
+   * Sends a request once, follows redirects, and answers one 401; the body of the request is sent
+   * again for each of these.
    *
    * The body of the answer must be read or closed by the caller.
    *
@@ -93,6 +106,24 @@ export class Transport implements Disposable {
     const second = await this.#follow(request, authorization);
     if (this.#isChallenge(second)) throw await this.#rejected(second, request);
     return this.#accept(second, request);
+  }
+
+  /**
+   * The URL in the `Location` of an answer, relative to the URL that answered. It may be of another
+   * origin; `open` then sends no token with what goes there.
+   *
+   * @throws EngineError `REGISTRY_RESPONSE_INVALID` when there is none, or none that may be visited
+   */
+  locationOf(answer: Answer, doing: string): URL {
+    const { url } = answer;
+    const location = readLocation(answer);
+    const refusal = this.#refusalOf(location, url);
+    if (location !== undefined && refusal === undefined) return location;
+    const place = location === undefined ? '' : ` ${quote(redactUrl(location))}`;
+    throw new EngineError(
+      'REGISTRY_RESPONSE_INVALID',
+      `cannot ${doing}: the location${place} that ${redactUrl(url)} names is refused because ${refusal}`,
+    );
   }
 
   /** Closes all connections: what is under way fails and is not sent again. Idempotent. */
@@ -120,48 +151,49 @@ export class Transport implements Disposable {
   }
 
   async #follow(request: RegistryRequest, authorization: string | undefined): Promise<Answer> {
-    const { endpoint, insecureRegistries } = this.#options;
+    const { endpoint } = this.#options;
+    const { method, doing } = request;
     const chain: string[] = [];
     let url = new URL(request.path, endpoint);
     for (;;) {
       const isOwn = url.origin === endpoint.origin;
       const headers = isOwn && authorization !== undefined ? { authorization } : {};
-      const answer = await this.#send(request.method, url, {
+      const answer = await this.#send({
+        ...request,
+        url,
         headers: { ...request.headers, ...headers },
-        signal: request.signal,
       });
       if (isOwn) this.#reportWarnings(answer);
       if (!REDIRECTS.has(answer.status)) return answer;
       await answer.body.discard();
       chain.push(redactUrl(url));
-      const next = locationOf(answer, url);
-      const refusal =
-        next === undefined ? 'it has no usable location' : refusalOf(next, url, insecureRegistries);
+      const next = readLocation(answer);
+      const refusal = methodRefusal(method, answer.status) ?? this.#refusalOf(next, url);
       if (next === undefined || refusal !== undefined) {
-        throw refusedRedirect(request.doing, [...chain, next && redactUrl(next)], refusal);
+        throw refusedRedirect(doing, [...chain, next && redactUrl(next)], refusal);
       }
       if (chain.length > MAX_REDIRECTS) {
-        throw refusedRedirect(request.doing, chain, `there are more than ${MAX_REDIRECTS}`);
+        throw refusedRedirect(doing, chain, `there are more than ${MAX_REDIRECTS}`);
       }
       url = next;
     }
   }
 
-  async #send(
-    method: 'GET' | 'HEAD',
-    url: URL,
-    options: { headers: Readonly<Record<string, string>>; signal?: AbortSignal | undefined },
-  ): Promise<Answer> {
+  #refusalOf(location: URL | undefined, from: URL): string | undefined {
+    if (location === undefined) return 'it has no usable location';
+    return refusalOf(location, from, this.#options.insecureRegistries);
+  }
+
+  async #send(request: Request): Promise<Answer> {
     if (this.#isClosed) {
       throw new EngineError('CANCELLED', `the client of ${this.host} is closed`);
     }
     const headers = {
       'user-agent': this.#options.userAgent,
       'accept-encoding': 'identity',
-      ...options.headers,
+      ...request.headers,
     };
-    const request = { method, url, headers, signal: options.signal };
-    return exchange(request, this.#connections, this.#options.limits);
+    return exchange({ ...request, headers }, this.#connections, this.#options.limits);
   }
 
   /** `Warning: 299 - "text"` (distribution-spec, "Warnings"): each text once, and not too many. */
@@ -178,10 +210,15 @@ export class Transport implements Disposable {
   }
 }
 
-function locationOf(answer: Answer, from: URL): URL | undefined {
+function readLocation(answer: Answer): URL | undefined {
   const location = headerOf(answer, 'location');
-  if (location === undefined || !URL.canParse(location, from)) return undefined;
-  return new URL(location, from);
+  if (location === undefined || !URL.canParse(location, answer.url)) return undefined;
+  return new URL(location, answer.url);
+}
+
+function methodRefusal(method: Method, status: number): string | undefined {
+  if (method === 'GET' || method === 'HEAD' || REDIRECTS_WITH_BODY.has(status)) return undefined;
+  return `it has the status ${status}, and only 307 and 308 keep a ${method} as it is`;
 }
 
 function refusedRedirect(
