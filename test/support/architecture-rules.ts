@@ -33,7 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** The one file that names commands, each loaded only when it runs. */
 const COMMAND_TABLE = 'cli/command-table.ts';
 
-const CORE_PACKAGES = new Set(['valibot', 'tar']);
+const CORE_PACKAGES = new Set(['valibot', 'tar', 'smol-toml']);
 const PURE_BUILTINS = new Set(['node:buffer', 'node:crypto']);
 const FFI_FILE = /^core\/host\/[a-z-]+\.ts$/;
 const VAGUE_FOLDERS = new Set(['utils', 'util', 'helpers', 'common', 'shared', 'misc', 'lib']);
