@@ -65,15 +65,35 @@ export async function fetchImage(
   }
   await using transport = await openTransport(parsed, engine.settings, options);
   options.onProgress?.({ type: 'resolving', reference: source, source: transport.source });
-  const current =
-    named === undefined
-      ? await findCurrent(engine, transport, platform)
-      : existing !== undefined && (await isUpToDate(parsed, existing, transport))
-        ? existing
-        : undefined;
-  if (current !== undefined) return unchanged(current);
   // Awaited here: the transport must stay open until the transfer has ended.
+  if (named === undefined) return await fetchFromFiles(engine, transport, { source, ...options });
+  if (existing !== undefined && (await isUpToDate(parsed, existing, transport))) {
+    return unchanged(existing);
+  }
   return await transfer(engine, transport, { source, ...options });
+}
+
+/** Options of `fetchFromFiles`. */
+export interface TransferOptions extends OperationOptions {
+  readonly platform?: Platform;
+  /** How progress names the image when it has no reference. */
+  readonly source: string;
+}
+
+/**
+ * Brings the image that files hold into the store, unless they gave it before and it is still whole.
+ * The transport stays the caller's.
+ *
+ * @throws EngineError as `fetchImage`, but for those of registries
+ */
+export async function fetchFromFiles(
+  engine: Engine,
+  transport: ImageTransport,
+  options: TransferOptions,
+): Promise<FetchedImage> {
+  const current = await findCurrent(engine, transport, options.platform);
+  if (current !== undefined) return unchanged(current);
+  return transfer(engine, transport, options);
 }
 
 interface WantedRecord {
@@ -126,7 +146,7 @@ function unchanged(record: ImageRecord): FetchedImage {
 async function transfer(
   engine: Engine,
   transport: ImageTransport,
-  options: FetchOptions & { readonly source: string },
+  options: TransferOptions,
 ): Promise<FetchedImage> {
   const { dataDir } = engine.settings;
   const onProgress: OnProgress = options.onProgress ?? (() => {});
