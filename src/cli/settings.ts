@@ -2,9 +2,10 @@
 import { resolve } from 'node:path';
 import { EngineError, hasErrno } from '../core/errors.ts';
 import type { EngineSettings } from '../core/operations/engine.ts';
+import { type RegistryFlagValues, registrySettings } from './registry-environment.ts';
 
 /** Values of the global flags that settings are made from. */
-export interface SettingsFlags {
+export interface SettingsFlags extends RegistryFlagValues {
   readonly root?: string | undefined;
   readonly 'insecure-registry'?: readonly string[] | undefined;
   readonly 'rootfs-backend'?: string | undefined;
@@ -27,8 +28,10 @@ export function resolveSettings(flags: SettingsFlags, version: string): EngineSe
   }
   const env = process.env;
   const backend = flags['rootfs-backend'];
+  const workingDir = workingDirectory();
+  const surroundings = { env: callerEnvironment(), uid: process.geteuid?.() ?? 0, workingDir };
   return {
-    dataDir: resolve(workingDirectory(), flags.root ?? (env.DRAY_ROOT || DEFAULT_DATA_DIR)),
+    dataDir: resolve(workingDir, flags.root ?? (env.DRAY_ROOT || DEFAULT_DATA_DIR)),
     runDir: resolve(env.DRAY_RUN_DIR || DEFAULT_RUN_DIR),
     insecureRegistries: [
       ...(flags['insecure-registry'] ?? []),
@@ -36,6 +39,7 @@ export function resolveSettings(flags: SettingsFlags, version: string): EngineSe
     ],
     ...(isBackendName(backend) ? { rootfsBackend: backend } : {}),
     ...(env.DRAY_RUNTIME ? { runcPath: resolve(env.DRAY_RUNTIME) } : {}),
+    registries: registrySettings(flags, surroundings),
     version,
   };
 }

@@ -6,6 +6,7 @@ import { fetchedJson } from '../cli/image-json.ts';
 import { printLine } from '../cli/output.ts';
 import { platformFlag } from '../cli/platform-flag.ts';
 import { withProgress } from '../cli/progress-view.ts';
+import { registryFlags } from '../cli/registry-flags.ts';
 
 /** `dray fetch`. */
 export default class Fetch extends BaseCommand {
@@ -21,6 +22,7 @@ export default class Fetch extends BaseCommand {
     }),
   };
   static override flags = {
+    ...registryFlags,
     platform: platformFlag(),
     'pull-policy': Flags.option({
       options: ['new', 'update', 'never'] as const,

@@ -13,7 +13,9 @@ afterEach(() => {
 
 describe('resolveSettings', () => {
   it('has defaults', () => {
-    assert.deepEqual(resolveSettings({}, '1.0.0'), {
+    const { registries, ...settings } = resolveSettings({}, '1.0.0');
+    assert.equal(registries?.loginFile?.path, '/root/.docker/config.json');
+    assert.deepEqual(settings, {
       dataDir: '/var/lib/dray',
       runDir: '/run/dray',
       insecureRegistries: [],
