@@ -21,10 +21,13 @@ export type ErrorCode =
   | 'MEDIA_TYPE_UNSUPPORTED'
   | 'DIGEST_MISMATCH'
   | 'SIZE_MISMATCH'
+  | 'CREDENTIALS_UNAVAILABLE'
   | 'REGISTRY_UNAUTHORIZED'
   | 'REGISTRY_NOT_FOUND'
   | 'REGISTRY_UNAVAILABLE'
   | 'REGISTRY_RESPONSE_INVALID'
+  | 'REGISTRY_BLOCKED'
+  | 'CONFIG_INVALID'
   | 'LAYER_INVALID'
   | 'LAYER_ENTRY_REJECTED'
   | 'ROOTFS_UNAVAILABLE'
@@ -66,13 +69,36 @@ export class EngineError extends Error {
 
 const LONGEST_QUOTE = 200;
 
+/** A shorter text would stand in too many words, and hiding it there would tell it. */
+const SHORTEST_SECRET = 4;
+const secrets = new Set<string>();
+
+/**
+ * From now on `quote` and `hideSecrets` show `[hidden]` where an outside value holds `secret`, as it is
+ * or percent-encoded: a server may send back what it was sent. Texts of less than four characters are
+ * not looked for. Process-wide, because an error does not know which secrets its values met.
+ */
+export function hideInMessages(secret: string): void {
+  if (secret.length < SHORTEST_SECRET) return;
+  secrets.add(secret);
+  secrets.add(encodeURIComponent(secret));
+}
+
+/** `text` without the secrets that `hideInMessages` was told; for outside values that are not quoted. */
+export function hideSecrets(text: string): string {
+  // The longest first: one secret may be a part of another.
+  const hidden = [...secrets].sort((a, b) => b.length - a.length);
+  return hidden.reduce((shown, secret) => shown.replaceAll(secret, '[hidden]'), text);
+}
+
 /**
  * Quotes a value that came from outside for an error message: control and bidirectional characters
  * are escaped and anything over 200 characters is cut, so that hostile input cannot move the cursor,
- * forge a second line, or flood a terminal.
+ * forge a second line, or flood a terminal. Secrets that `hideInMessages` was told are hidden.
  */
 export function quote(value: string): string {
-  const text = value.length > LONGEST_QUOTE ? `${value.slice(0, LONGEST_QUOTE)}…` : value;
+  const shown = secrets.size === 0 ? value : hideSecrets(value);
+  const text = shown.length > LONGEST_QUOTE ? `${shown.slice(0, LONGEST_QUOTE)}…` : shown;
   return `"${escapeControls(text)}"`;
 }
 

@@ -94,6 +94,16 @@ export function familiarReference(reference: Reference): string {
   return canonical;
 }
 
+/**
+ * Whether `input` names no registry, so that where it comes from is for the host's configuration to
+ * say. With "docker://" in front it means docker.io.
+ */
+export function isShortName(input: string): boolean {
+  if (input.startsWith('docker://')) return false;
+  const slash = input.indexOf('/');
+  return slash < 0 || !isRegistry(input.slice(0, slash));
+}
+
 function formatSuffix({ tag, digest }: Reference): string {
   return (tag === undefined ? '' : `:${tag}`) + (digest === undefined ? '' : `@${digest}`);
 }
