@@ -81,7 +81,7 @@ const secrets = new Set<string>();
 export function hideInMessages(secret: string): void {
   if (secret.length < SHORTEST_SECRET) return;
   secrets.add(secret);
-  secrets.add(encodeURIComponent(secret));
+  secrets.add(encodeURIComponent(secret.toWellFormed()));
 }
 
 /** `text` without the secrets that `hideInMessages` was told; for outside values that are not quoted. */
