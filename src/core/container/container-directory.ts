@@ -1,12 +1,14 @@
 /** What can be seen in the directories of containers. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { EngineError, hasErrno } from '../errors.ts';
+import { existsSync, readdirSync, readFileSync, type Stats, statSync } from 'node:fs';
+import { hasErrno } from '../errors.ts';
+import { areFrozen } from '../host/control-group.ts';
 import { FileLock } from '../host/file-lock.ts';
 import { isErrno } from '../host/libc.ts';
 import { type ContainerId, isContainerId } from './container-id.ts';
 import {
   containerDir,
   containersDir,
+  createdFile,
   exitFile,
   lockPath,
   pidFile,
@@ -16,11 +18,12 @@ import {
 import {
   type ContainerExit,
   type ContainerRecord,
-  MAX_RECORD_BYTES,
   parseExit,
   parseRecord,
 } from './container-record.ts';
 import { type ContainerPhase, phaseOf } from './lifecycle.ts';
+import { type RunState, readRunState } from './run-state.ts';
+import { readTolerant } from './tolerant-file.ts';
 
 /** A container as anyone can see it. */
 export interface ContainerListing {
@@ -31,6 +34,12 @@ export interface ContainerListing {
   readonly record: ContainerRecord | undefined;
   /** Undefined while the container has not ended, and when its supervisor was killed. */
   readonly exit: ContainerExit | undefined;
+  /** The host's number of its first process, while there is one (running or paused). */
+  readonly pid: number | undefined;
+  /** When its process was last started; undefined when it never was. */
+  readonly startedAt: Date | undefined;
+  /** The current or last run; undefined before the first. */
+  readonly run: RunState | undefined;
 }
 
 /** What follows the id in the name of a container's directory. */
@@ -70,29 +79,42 @@ export function lookAtContainer(
   const directory = isRemoving ? removedDir(dataDir, id) : containerDir(dataDir, id);
   // The lock before the files: a supervisor writes how it ended, then lets go.
   const isLocked = FileLock.isHeld(lockPath(directory));
-  const hasExit = existsSync(exitFile(directory));
-  const hasPid = existsSync(pidFile(directory));
+  const exit = existsSync(exitFile(directory));
+  const started = statOf(pidFile(directory));
+  const isCreated = existsSync(createdFile(directory));
   if (!existsSync(directory)) return undefined;
+  const run = readRunState(directory);
+  const phase = phaseOf({
+    isRemoving,
+    isLocked,
+    hasPid: started !== undefined,
+    hasExit: exit,
+    isCreated,
+    isFrozen: isLocked && run !== undefined && areFrozen(run.cgroups),
+    hasRestarted: run !== undefined && run.restartCount > 0,
+  });
   return {
     id,
     directory,
-    phase: phaseOf({ isRemoving, isLocked, hasPid, hasExit }),
+    phase,
     record: readTolerant(recordFile(directory), parseRecord),
     exit: readTolerant(exitFile(directory), parseExit),
+    pid: phase === 'running' || phase === 'paused' ? readPid(directory) : undefined,
+    startedAt: started?.mtime,
+    run,
   };
 }
 
-/** A parsed file; undefined when it is missing or damaged. */
-export function readTolerant<T>(
-  path: string,
-  parse: (bytes: Buffer, path: string) => T,
-): T | undefined {
+function statOf(path: string): Stats | undefined {
+  return statSync(path, { throwIfNoEntry: false });
+}
+
+function readPid(directory: string): number | undefined {
   try {
-    const bytes = readFileSync(path);
-    return bytes.length > MAX_RECORD_BYTES ? undefined : parse(bytes, path);
+    const pid = Number(readFileSync(pidFile(directory), 'latin1'));
+    return Number.isSafeInteger(pid) && pid > 0 ? pid : undefined;
   } catch (error) {
-    const isDamaged = error instanceof EngineError && error.code === 'STORE_CORRUPT';
-    if (isDamaged || hasErrno(error, 'ENOENT')) return undefined;
+    if (hasErrno(error, 'ENOENT')) return undefined;
     throw error;
   }
 }

@@ -66,3 +66,28 @@ export function exitFile(directory: string): string {
 export function pidFile(directory: string): string {
   return join(directory, 'pid');
 }
+
+/** Marks a container that stays although nobody holds it and it never ran, in its directory. */
+export function createdFile(directory: string): string {
+  return join(directory, 'created');
+}
+
+/** What the current or last run of the container needs to be ended, in its directory. */
+export function runFile(directory: string): string {
+  return join(directory, 'run.json');
+}
+
+/** Marks a run that somebody asked to end, so that it is not restarted, in the directory. */
+export function stopFile(directory: string): string {
+  return join(directory, 'stop');
+}
+
+/** Directory of the output's segments, `1`, `2` and so on, in the container's directory. */
+export function logDir(directory: string): string {
+  return join(directory, 'log');
+}
+
+/** Outcomes of health checks, in the container's directory. */
+export function healthFile(directory: string): string {
+  return join(directory, 'health.json');
+}

@@ -9,6 +9,7 @@ import {
   parseDigest,
 } from '../oci/digest.ts';
 import {
+  isJsonObject,
   type JsonObject,
   requireArray,
   requireObject,
@@ -17,7 +18,7 @@ import {
 } from '../oci/json-document.ts';
 import { type ContainerId, isContainerId } from './container-id.ts';
 
-/** What a container is. Written before the container is visible, never changed. */
+/** What a container is. Written before the container is visible; only its name may change. */
 export interface ContainerRecord {
   readonly version: 1;
   readonly id: ContainerId;
@@ -33,8 +34,9 @@ export interface ContainerRecord {
   /** The arguments of its process; only shown. */
   readonly command: readonly string[];
   readonly removeOnExit: boolean;
-  /** Meaningful only while the container's lock is held, which proves that this process lives. */
-  readonly supervisorPid: number;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** All that the container was asked to be, as `runtime/run-options-json.ts` encodes it. */
+  readonly options?: JsonObject;
 }
 
 /** How a container ended. */
@@ -44,14 +46,18 @@ export interface ContainerExit {
   /** The signal that ended it, such as `SIGKILL`. */
   readonly signal?: string;
   readonly finishedAt: Date;
+  /** Why dray, not the container, ended it or never started it. */
+  readonly error?: string;
+  /** Whether the kernel killed a process of it for want of memory. */
+  readonly isOutOfMemory?: boolean;
 }
 
 /** The largest record that is read; the arguments of a process cannot be longer. */
 export const MAX_RECORD_BYTES = 16 * 1024 * 1024;
 
 /** The bytes of an exit file. */
-export function encodeExit({ status, signal, finishedAt }: ContainerExit): string {
-  return JSON.stringify({ version: 1, status, signal, finishedAt: finishedAt.toISOString() });
+export function encodeExit({ finishedAt, ...exit }: ContainerExit): string {
+  return JSON.stringify({ version: 1, ...exit, finishedAt: finishedAt.toISOString() });
 }
 
 /** Parses a record. @throws EngineError `STORE_CORRUPT` naming `path` */
@@ -69,7 +75,8 @@ export function parseRecord(bytes: Buffer, path: string): ContainerRecord {
       requireString(each, 'command', 'it'),
     ),
     removeOnExit: object.removeOnExit === true,
-    supervisorPid: requireSize(object.supervisorPid, 'supervisorPid', 'it'),
+    ...labelsOf(object.labels),
+    ...(isJsonObject(object.options) ? { options: object.options } : {}),
   }));
 }
 
@@ -79,10 +86,17 @@ export function parseExit(bytes: Buffer, path: string): ContainerExit {
     status: requireSize(object.status, 'status', 'it'),
     ...optionalText(object, 'signal'),
     finishedAt: new Date(requireString(object.finishedAt, 'finishedAt', 'it')),
+    ...optionalText(object, 'error'),
+    ...(object.isOutOfMemory === true ? { isOutOfMemory: true } : {}),
   }));
 }
 
-function parseVersioned<T>(bytes: Buffer, path: string, parse: (object: JsonObject) => T): T {
+/** Reads a file of version 1. @throws EngineError `STORE_CORRUPT` naming `path` */
+export function parseVersioned<T>(
+  bytes: Buffer,
+  path: string,
+  parse: (object: JsonObject) => T,
+): T {
   try {
     const value: unknown = JSON.parse(bytes.toString('utf8'));
     const object = requireObject(value, 'the file', 'it');
@@ -94,6 +108,14 @@ function parseVersioned<T>(bytes: Buffer, path: string, parse: (object: JsonObje
       cause: error,
     });
   }
+}
+
+function labelsOf(value: unknown) {
+  if (!isJsonObject(value)) return {};
+  const texts = Object.entries(value).filter((entry): entry is [string, string] => {
+    return typeof entry[1] === 'string';
+  });
+  return { labels: Object.fromEntries(texts) };
 }
 
 function optionalText<K extends string>(

@@ -9,12 +9,12 @@ import { EngineError, hasErrno, quote } from '../errors.ts';
 import { FileLock } from '../host/file-lock.ts';
 import { withSystemErrors } from '../host/libc.ts';
 import type { ChainId, DiffId, ImageId } from '../oci/digest.ts';
+import type { JsonObject } from '../oci/json-document.ts';
 import { Container, removeLocked } from './container.ts';
 import {
   type ContainerListing,
   containerEntries,
   lookAtContainer,
-  readTolerant,
   tryLockContainer,
 } from './container-directory.ts';
 import {
@@ -27,6 +27,7 @@ import {
 import { claimName, holderOf, releaseName } from './container-names.ts';
 import {
   containerDir,
+  createdFile,
   exitFile,
   freshDir,
   lockPath,
@@ -37,6 +38,7 @@ import {
 import { type ContainerRecord, parseRecord } from './container-record.ts';
 import { isLitter } from './lifecycle.ts';
 import { pauseBriefly } from './pause.ts';
+import { readTolerant } from './tolerant-file.ts';
 
 export type { Container } from './container.ts';
 
@@ -55,6 +57,9 @@ export interface NewContainer {
   readonly reference?: string;
   readonly command: readonly string[];
   readonly removeOnExit: boolean;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Kept in the record as it is. */
+  readonly options?: JsonObject;
 }
 
 /**
@@ -72,19 +77,8 @@ function create(dataDir: string, container: NewContainer): Container {
     // Undefined: somebody who sweeps came between the directory and its lock.
     if (lock === undefined) continue;
     try {
-      const record: ContainerRecord = {
-        version: 1,
-        id,
-        ...name,
-        imageId: container.imageId,
-        chainId: container.chainId,
-        diffIds: container.diffIds,
-        ...(container.reference === undefined ? {} : { reference: container.reference }),
-        createdAt: new Date().toISOString(),
-        command: container.command,
-        removeOnExit: container.removeOnExit,
-        supervisorPid: process.pid,
-      };
+      const createdAt = new Date().toISOString();
+      const record: ContainerRecord = { version: 1, id, ...container, ...name, createdAt };
       withSystemErrors(`while making the container ${fresh}`, () => {
         // The umask may have taken bits that we need. Before it is locked, a sweep may remove it.
         chmodSync(fresh, 0o700);
@@ -153,8 +147,12 @@ function find(dataDir: string, input: string): ContainerListing {
   });
 }
 
+/** The record decides: a renaming that was killed may have left a link under the other name. */
 function byName(dataDir: string, input: string): ContainerId | undefined {
-  return isContainerName(input) ? holderOf(dataDir, input) : undefined;
+  const id = isContainerName(input) ? holderOf(dataDir, input) : undefined;
+  if (id === undefined) return undefined;
+  const record = readTolerant(recordFile(containerDir(dataDir, id)), parseRecord);
+  return record === undefined || record.name === input ? id : undefined;
 }
 
 const CLAIM_ATTEMPTS = 5;
@@ -206,6 +204,7 @@ function isLitterAt(directory: string): boolean {
     removeOnExit: readTolerant(recordFile(directory), parseRecord)?.removeOnExit ?? true,
     hasPid: existsSync(pidFile(directory)),
     hasExit: existsSync(exitFile(directory)),
+    isCreated: existsSync(createdFile(directory)),
   });
 }
 

@@ -5,8 +5,26 @@ import type { FileLock } from '../host/file-lock.ts';
 import { withSystemErrors } from '../host/libc.ts';
 import type { ContainerId } from './container-id.ts';
 import { releaseName } from './container-names.ts';
-import { containerDir, exitFile, lockPath, removedDir } from './container-paths.ts';
-import { type ContainerExit, type ContainerRecord, encodeExit } from './container-record.ts';
+import {
+  containerDir,
+  createdFile,
+  exitFile,
+  healthFile,
+  lockPath,
+  pidFile,
+  recordFile,
+  removedDir,
+  runFile,
+  stopFile,
+} from './container-paths.ts';
+import {
+  type ContainerExit,
+  type ContainerRecord,
+  encodeExit,
+  parseRecord,
+} from './container-record.ts';
+import { encodeRunState, type RunFacts } from './run-state.ts';
+import { readTolerant } from './tolerant-file.ts';
 
 /** What a held container is made from; for the container module itself. */
 export interface HeldContainer {
@@ -28,6 +46,7 @@ export class Container implements Disposable {
   readonly record: ContainerRecord | undefined;
   readonly #dataDir: string;
   readonly #lock: FileLock;
+  readonly #afterRemoval: (() => void)[] = [];
   #isRemoved = false;
 
   constructor({ dataDir, id, record, lock }: HeldContainer) {
@@ -38,17 +57,57 @@ export class Container implements Disposable {
     this.#lock = lock;
   }
 
+  /** Descriptor of the lock, for children that share it. */
+  get lockFd(): number {
+    return this.#lock.fd;
+  }
+
+  /** Lets the container wait for its start without a supervisor: from here on it is no litter. */
+  keepUntilStarted(): void {
+    withSystemErrors(`while keeping ${this.directory}`, () =>
+      writeFileSync(createdFile(this.directory), '', { mode: 0o600 }),
+    );
+  }
+
+  /**
+   * Writes down what this run needs to be ended by somebody else. Before runc is started.
+   *
+   * @throws SystemCallError
+   */
+  beginRun(facts: RunFacts): void {
+    replaceFile(runFile(this.directory), encodeRunState(facts));
+  }
+
+  /**
+   * Takes a container that has run before back to where it was before its first start. Killed in the
+   * middle, it is exited or created.
+   *
+   * @throws SystemCallError
+   */
+  forgetLastRun(): void {
+    const { directory } = this;
+    this.keepUntilStarted();
+    withSystemErrors(`while cleaning ${directory}`, () => {
+      this.#lock.write('');
+      for (const path of [exitFile(directory), pidFile(directory), stopFile(directory)]) {
+        rmSync(path, { force: true });
+      }
+      rmSync(healthFile(directory), { force: true });
+    });
+  }
+
+  /** Tells those who wait for the end how it was; they hear it when the lock is free. */
+  announceExit(exit: ContainerExit): void {
+    this.#lock.write(encodeExit(exit));
+  }
+
   /**
    * Writes down how the container ended. Readers see all of it or nothing; a power cut may lose it.
    *
    * @throws SystemCallError
    */
   recordExit(exit: ContainerExit): void {
-    const path = exitFile(this.directory);
-    withSystemErrors(`while writing ${path}`, () => {
-      writeFileSync(`${path}.new`, encodeExit(exit), { mode: 0o600 });
-      renameSync(`${path}.new`, path);
-    });
+    replaceFile(exitFile(this.directory), encodeExit(exit));
   }
 
   /**
@@ -63,16 +122,35 @@ export class Container implements Disposable {
     this.#isRemoved = true;
     const removed = removedDir(this.#dataDir, this.id);
     withSystemErrors(`while removing ${this.directory}`, () => {
-      // The name first: while the directory is there, nobody else takes it.
-      if (this.record?.name !== undefined) releaseName(this.#dataDir, this.record.name, this.id);
+      // The name first: while the directory is there, nobody else takes it. It may be a new one.
+      const name = readTolerant(recordFile(this.directory), parseRecord)?.name;
+      if (name !== undefined) releaseName(this.#dataDir, name, this.id);
       renameSync(this.directory, removed);
       removeLocked(removed);
     });
+    for (const work of this.#afterRemoval) work();
+  }
+
+  /** Has `work` done when `remove` has removed the container. */
+  afterRemoval(work: () => void): void {
+    this.#afterRemoval.push(work);
+  }
+
+  /** Leaves the container to the child that was given `lockFd`. Disposing does nothing then. */
+  handOver(): void {
+    this.#lock.release();
   }
 
   [Symbol.dispose](): void {
-    this.#lock.release();
+    this.#lock.unlock();
   }
+}
+
+function replaceFile(path: string, text: string): void {
+  withSystemErrors(`while writing ${path}`, () => {
+    writeFileSync(`${path}.new`, text, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  });
 }
 
 /** Removes a directory whose lock the caller holds. The lock file goes last: it keeps others away. */

@@ -5,10 +5,11 @@
  * | directory | lock | `pid` | `exit.json` | phase |
  * |---|---|---|---|---|
  * | `<id>.new` | any | | | not listed: nobody has seen it yet |
- * | `<id>` | held | no | no | preparing |
- * | `<id>` | held | yes | no | running |
+ * | `<id>` | held | no | no | preparing; restarting, if `run.json` counts a restart |
+ * | `<id>` | held | yes | no | running; paused, if its control group is frozen |
  * | `<id>` | held | any | yes | exited (its supervisor is about to end) |
  * | `<id>` | free | any | yes | exited |
+ * | `<id>` | free | no | no | created, if the file `created` is there; else as the next |
  * | `<id>` | free | any | no | exited; its supervisor was killed, so how is not known |
  * | `<id>.removed` | any | | | removing |
  *
@@ -16,7 +17,14 @@
  */
 
 /** Where a container is in its life. */
-export type ContainerPhase = 'preparing' | 'running' | 'exited' | 'removing';
+export type ContainerPhase =
+  | 'created'
+  | 'preparing'
+  | 'running'
+  | 'paused'
+  | 'restarting'
+  | 'exited'
+  | 'removing';
 
 /** What is seen of a container on disk. */
 export interface ContainerSigns {
@@ -25,13 +33,21 @@ export interface ContainerSigns {
   readonly isLocked: boolean;
   readonly hasPid: boolean;
   readonly hasExit: boolean;
+  /** Whether it stays although it never ran. */
+  readonly isCreated: boolean;
+  readonly isFrozen: boolean;
+  /** Whether its supervisor has started it before. */
+  readonly hasRestarted: boolean;
 }
 
 /** The phase of a container that looks like this. */
-export function phaseOf({ isRemoving, isLocked, hasPid, hasExit }: ContainerSigns): ContainerPhase {
+export function phaseOf(signs: ContainerSigns): ContainerPhase {
+  const { isRemoving, isLocked, hasPid, hasExit } = signs;
   if (isRemoving) return 'removing';
-  if (!isLocked || hasExit) return 'exited';
-  return hasPid ? 'running' : 'preparing';
+  if (hasExit) return 'exited';
+  if (!isLocked) return signs.isCreated && !hasPid ? 'created' : 'exited';
+  if (hasPid) return signs.isFrozen ? 'paused' : 'running';
+  return signs.hasRestarted ? 'restarting' : 'preparing';
 }
 
 /** What decides whether a container whose supervisor is gone is of any use. */
@@ -39,12 +55,14 @@ export interface RemainsSigns {
   readonly removeOnExit: boolean;
   readonly hasPid: boolean;
   readonly hasExit: boolean;
+  readonly isCreated: boolean;
 }
 
 /**
  * Whether a container whose lock is free should go: it was to be removed when it ended, or it never
- * started. What ran and was to be kept stays for its user.
+ * started. What waits to be started, or ran and was to be kept, stays for its user.
  */
-export function isLitter({ removeOnExit, hasPid, hasExit }: RemainsSigns): boolean {
-  return removeOnExit || (!hasPid && !hasExit);
+export function isLitter({ removeOnExit, hasPid, hasExit, isCreated }: RemainsSigns): boolean {
+  const hasNeverRun = !hasPid && !hasExit;
+  return hasNeverRun ? !isCreated : removeOnExit;
 }

@@ -7,9 +7,17 @@
  * starts over with the new one. Locks are advisory: only processes that ask for them obey them.
  * Nothing is promised between hosts that share a network file system.
  */
-import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  writeSync,
+} from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { isErrno, quotePath, tryFlock, withSystemErrors } from './libc.ts';
+import { isErrno, quotePath, tryFlock, unlockFlock, withSystemErrors } from './libc.ts';
 
 /** Many `shared` holders, or one `exclusive` holder. */
 export type LockMode = 'shared' | 'exclusive';
@@ -112,6 +120,23 @@ export class FileLock implements Disposable, AsyncDisposable {
     } finally {
       closeSync(fd);
     }
+  }
+
+  /** The lock behind `fd`, which our parent took and handed down to us. */
+  static adopt(fd: number): FileLock {
+    return new FileLock(fd);
+  }
+
+  /** Replaces what is in the lock file, also after its name is gone; `''` empties it. */
+  write(text: string): void {
+    ftruncateSync(this.fd, 0);
+    if (text !== '') writeSync(this.fd, text, 0);
+  }
+
+  /** Ends the lock for every process that shares it. Idempotent. The file stays. */
+  unlock(): void {
+    if (!this.#isReleased) unlockFlock(this.fd);
+    this.release();
   }
 
   /** Ends our hold on the lock. Idempotent. The file stays. */

@@ -1,43 +1,66 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type ContainerPhase, isLitter, phaseOf } from '../../../src/core/container/lifecycle.ts';
+import {
+  type ContainerPhase,
+  type ContainerSigns,
+  isLitter,
+  phaseOf,
+  type RemainsSigns,
+} from '../../../src/core/container/lifecycle.ts';
 
-const YES = true;
-const NO = false;
+/** What is seen of a container that was just made. */
+const NOTHING: ContainerSigns = {
+  isRemoving: false,
+  isLocked: false,
+  hasPid: false,
+  hasExit: false,
+  isCreated: false,
+  isFrozen: false,
+  hasRestarted: false,
+};
 
 describe('phaseOf', () => {
-  const rows: readonly (readonly [string, boolean, boolean, boolean, boolean, ContainerPhase])[] = [
-    // what, removing, locked, pid, exit, phase
-    ['locked, nothing started', NO, YES, NO, NO, 'preparing'],
-    ['locked, its process started', NO, YES, YES, NO, 'running'],
-    ['locked, its process ended', NO, YES, YES, YES, 'exited'],
-    ['locked, ended before it started', NO, YES, NO, YES, 'exited'],
-    ['free, ended', NO, NO, YES, YES, 'exited'],
-    ['free, its supervisor was killed', NO, NO, YES, NO, 'exited'],
-    ['free, its maker was killed', NO, NO, NO, NO, 'exited'],
-    ['being removed', YES, YES, YES, YES, 'removing'],
-    ['half removed', YES, NO, NO, NO, 'removing'],
+  const rows: readonly (readonly [string, readonly (keyof ContainerSigns)[], ContainerPhase])[] = [
+    ['locked, nothing started', ['isLocked'], 'preparing'],
+    ['locked, nothing started, made earlier', ['isLocked', 'isCreated'], 'preparing'],
+    ['locked, between two runs', ['isLocked', 'hasRestarted'], 'restarting'],
+    ['locked, its process started', ['isLocked', 'hasPid'], 'running'],
+    ['locked, started again', ['isLocked', 'hasPid', 'hasRestarted'], 'running'],
+    ['locked, its group frozen', ['isLocked', 'hasPid', 'isFrozen'], 'paused'],
+    ['locked, its process ended', ['isLocked', 'hasPid', 'hasExit'], 'exited'],
+    ['locked, ended before it started', ['isLocked', 'hasExit'], 'exited'],
+    ['free, ended', ['hasPid', 'hasExit'], 'exited'],
+    ['free, its supervisor was killed', ['hasPid'], 'exited'],
+    ['free, its supervisor was killed, made earlier', ['hasPid', 'isCreated'], 'exited'],
+    ['free, its maker was killed', [], 'exited'],
+    ['free, waiting for its start', ['isCreated'], 'created'],
+    ['being removed', ['isRemoving', 'isLocked', 'hasPid', 'hasExit'], 'removing'],
+    ['half removed', ['isRemoving'], 'removing'],
   ];
-  for (const [what, isRemoving, isLocked, hasPid, hasExit, phase] of rows) {
+  for (const [what, signs, phase] of rows) {
     it(`is ${phase} when it is ${what}`, () => {
-      assert.equal(phaseOf({ isRemoving, isLocked, hasPid, hasExit }), phase);
+      const seen = Object.fromEntries(signs.map((sign) => [sign, true]));
+      assert.equal(phaseOf({ ...NOTHING, ...seen }), phase);
     });
   }
 });
 
 describe('isLitter', () => {
-  const rows: readonly (readonly [string, boolean, boolean, boolean, boolean])[] = [
-    // what, remove on exit, pid, exit, litter
-    ['was to be removed', YES, YES, NO, YES],
-    ['was to be removed and ended', YES, YES, YES, YES],
-    ['never started', NO, NO, NO, YES],
-    ['ran and ended', NO, YES, YES, NO],
-    ['ran until its supervisor was killed', NO, YES, NO, NO],
-    ['ended before it started', NO, NO, YES, NO],
+  const rows: readonly (readonly [string, readonly (keyof RemainsSigns)[], boolean])[] = [
+    ['was to be removed', ['removeOnExit', 'hasPid'], true],
+    ['was to be removed and ended', ['removeOnExit', 'hasPid', 'hasExit'], true],
+    ['is to be removed and waits for its start', ['removeOnExit', 'isCreated'], false],
+    ['never started', [], true],
+    ['waits for its start', ['isCreated'], false],
+    ['ran and ended', ['hasPid', 'hasExit'], false],
+    ['ran until its supervisor was killed', ['hasPid'], false],
+    ['ended before it started', ['hasExit'], false],
   ];
-  for (const [what, removeOnExit, hasPid, hasExit, litter] of rows) {
+  for (const [what, signs, litter] of rows) {
     it(`says ${litter ? 'yes' : 'no'} to what ${what}`, () => {
-      assert.equal(isLitter({ removeOnExit, hasPid, hasExit }), litter);
+      const none = { removeOnExit: false, hasPid: false, hasExit: false, isCreated: false };
+      const seen = Object.fromEntries(signs.map((sign) => [sign, true]));
+      assert.equal(isLitter({ ...none, ...seen }), litter);
     });
   }
 });
