@@ -104,6 +104,11 @@ export function isShortName(input: string): boolean {
   return slash < 0 || !isRegistry(input.slice(0, slash));
 }
 
+/** Whether `text` is a tag: 1 to 128 letters, digits, "_", "." and "-". */
+export function isTag(text: unknown): text is string {
+  return typeof text === 'string' && TAG.test(text);
+}
+
 function formatSuffix({ tag, digest }: Reference): string {
   return (tag === undefined ? '' : `:${tag}`) + (digest === undefined ? '' : `@${digest}`);
 }
@@ -133,7 +138,7 @@ function splitTag(name: string, input: string): { path: string; tag?: string } {
   const colon = name.lastIndexOf(':');
   if (colon < 0 || colon < name.lastIndexOf('/')) return { path: name };
   const tag = name.slice(colon + 1);
-  if (!TAG.test(tag)) {
+  if (!isTag(tag)) {
     throw invalid(input, 'has an invalid tag; expected 1 to 128 letters, digits, "_", "." and "-"');
   }
   return { path: name.slice(0, colon), tag };

@@ -1,17 +1,22 @@
-/** The pull side of a registry (distribution-spec, "Pull"). */
+/** A client of the distribution-spec: "Pull", "Push" and "Content Discovery". */
 import { EngineError, quote } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { DigestVerifier } from '../oci/digest-verifier.ts';
 import { ACCEPTED_MANIFESTS, bareMediaType } from '../oci/media-type.ts';
 import type { OnProgress } from '../progress.ts';
+import { type BlobOutcome, pushBlob } from './blob-push.ts';
 import { type BlobSource, streamBlob } from './blob-stream.ts';
+import { DEFAULT_UPLOAD_SIZES, type UploadSizes } from './blob-upload.ts';
 import { endpointOf } from './endpoint.ts';
 import type { Answer } from './exchange.ts';
+import { type ManifestUpload, pushManifest } from './manifest-push.ts';
 import { readManifestBody, statedDigest, verifyManifest } from './manifest-response.ts';
 import { headerOf } from './registry-error.ts';
 import { DEFAULT_LIMITS, type TransportLimits } from './retry.ts';
+import { listTags } from './tag-list.ts';
 import { Transport } from './transport.ts';
+import { type BlobContent, verifiedContent } from './upload-content.ts';
 
 /** How registries are spoken to. */
 export interface RegistryOptions {
@@ -22,6 +27,7 @@ export interface RegistryOptions {
   readonly limits?: Partial<TransportLimits>;
   /** Answers in place of the registry's own endpoint. */
   readonly endpoint?: URL;
+  readonly uploadSizes?: UploadSizes;
 }
 
 /** A manifest or an index, verified but not parsed. */
@@ -36,8 +42,16 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Options of `pushBlob`. */
+export interface PushBlobOptions extends RequestOptions {
+  /** A repository of the same registry that may have the blob. */
+  readonly mountFrom?: string;
+  /** Is told how many bytes of the blob are under way; less again when some must be sent twice. */
+  readonly onSent?: (sentBytes: number) => void;
+}
+
 /**
- * Reads manifests and blobs of one registry; anonymous, with a bearer token where it is asked for.
+ * Reads, lists and pushes manifests and blobs of one registry; with a bearer token where it is asked for.
  *
  * Owns its connections. Any number of requests may be under way at once. Every method throws
  * `EngineError`: `REGISTRY_NOT_FOUND`, `REGISTRY_UNAUTHORIZED`, `REGISTRY_UNAVAILABLE`,
@@ -46,10 +60,12 @@ export interface RequestOptions {
 export class RegistryClient implements AsyncDisposable {
   readonly #registry: string;
   readonly #transport: Transport;
+  readonly #uploadSizes: UploadSizes;
 
   /** @param registry host with an optional port, as in a reference; `docker.io` is Docker Hub. */
   constructor(registry: string, options: RegistryOptions) {
     this.#registry = registry;
+    this.#uploadSizes = options.uploadSizes ?? DEFAULT_UPLOAD_SIZES;
     this.#transport = new Transport({
       endpoint: options.endpoint ?? endpointOf(registry, options.insecureRegistries),
       insecureRegistries: options.insecureRegistries,
@@ -72,7 +88,7 @@ export class RegistryClient implements AsyncDisposable {
     options: RequestOptions = {},
   ): Promise<Descriptor | undefined> {
     const where = this.#manifestName(repository, tagOrDigest);
-    const answer = await this.#retrying(options, async () => {
+    const answer = await this.#transport.retrying(options.signal, async () => {
       const opened = await this.#openManifest('HEAD', repository, tagOrDigest, options);
       await opened.body.discard();
       return opened;
@@ -103,7 +119,7 @@ export class RegistryClient implements AsyncDisposable {
     options: RequestOptions = {},
   ): Promise<FetchedManifest> {
     const where = this.#manifestName(repository, tagOrDigest);
-    return this.#retrying(options, async () => {
+    return this.#transport.retrying(options.signal, async () => {
       const answer = await this.#openManifest('GET', repository, tagOrDigest, options);
       const bytes = await readManifestBody(answer, where);
       const stated = statedDigest(answer, where);
@@ -165,6 +181,65 @@ export class RegistryClient implements AsyncDisposable {
     }
   }
 
+  /**
+   * Brings a blob into a repository: not at all when it is there, without its bytes when the registry
+   * takes it from `mountFrom`, else by an upload that goes on after cuts.
+   *
+   * @throws EngineError also `SIZE_MISMATCH` and `DIGEST_MISMATCH` when `content` is not what the
+   * descriptor says, which is noticed before the upload is complete; what `content` throws.
+   */
+  async pushBlob(
+    repository: string,
+    descriptor: Descriptor,
+    { content, ...options }: PushBlobOptions & { readonly content: BlobContent },
+  ): Promise<BlobOutcome> {
+    const where = `blob ${quote(descriptor.digest)} to ${quote(`${this.#registry}/${repository}`)}`;
+    const upload = {
+      transport: this.#transport,
+      repository,
+      descriptor,
+      content: verifiedContent(content, descriptor, `blob ${quote(descriptor.digest)}`),
+      scope: pushScopeOf(repository),
+      where,
+      onSent: options.onSent,
+      signal: options.signal,
+    };
+    return pushBlob(upload, { sizes: this.#uploadSizes, mountFrom: options.mountFrom });
+  }
+
+  /**
+   * Puts a manifest or an index, byte for byte, under a tag or under its own digest. All that it names
+   * must be there.
+   *
+   * @returns the digest of `bytes`.
+   * @throws EngineError also `DIGEST_MISMATCH` when the registry states that it stored something else
+   */
+  async pushManifest(
+    repository: string,
+    tagOrDigest: string,
+    manifest: ManifestUpload & RequestOptions,
+  ): Promise<Digest> {
+    const where = this.#manifestName(repository, tagOrDigest);
+    const target = { transport: this.#transport, repository, tagOrDigest, where };
+    return pushManifest({ ...target, scope: pushScopeOf(repository) }, manifest);
+  }
+
+  /**
+   * All tags of a repository, sorted by code point.
+   *
+   * @throws EngineError `REGISTRY_RESPONSE_INVALID` also for pages that never end
+   */
+  listTags(repository: string, { signal }: RequestOptions = {}): Promise<readonly string[]> {
+    const where = `the tags of ${quote(`${this.#registry}/${repository}`)}`;
+    return listTags({
+      transport: this.#transport,
+      repository,
+      scope: scopeOf(repository),
+      where,
+      signal,
+    });
+  }
+
   /** Closes all connections; what is under way fails. Idempotent. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#transport[Symbol.dispose]();
@@ -192,21 +267,14 @@ export class RegistryClient implements AsyncDisposable {
       signal,
     });
   }
-
-  async #retrying<T>({ signal }: RequestOptions, work: () => Promise<T>): Promise<T> {
-    const retrier = this.#transport.startRetrier();
-    for (;;) {
-      try {
-        return await work();
-      } catch (error) {
-        await retrier.pause(error, signal);
-      }
-    }
-  }
 }
 
 function scopeOf(repository: string): string {
   return `repository:${repository}:pull`;
+}
+
+function pushScopeOf(repository: string): string {
+  return `repository:${repository}:pull,push`;
 }
 
 function mediaTypeOf(answer: Answer): string {

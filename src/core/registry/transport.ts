@@ -84,6 +84,22 @@ export class Transport implements Disposable {
   }
 
   /**
+   * Does `work` until it succeeds, or fails in a way that another attempt cannot mend.
+   *
+   * @throws EngineError as `Retrier.pause`
+   */
+  async retrying<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    const retrier = this.startRetrier();
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        await retrier.pause(error, signal);
+      }
+    }
+  }
+
+  /**
    * Sends a request once, follows redirects, and answers one 401; the body of the request is sent
    * again for each of these.
    *
