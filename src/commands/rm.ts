@@ -1,4 +1,5 @@
 import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
 import { errorJson, reportError } from '../cli/error-report.ts';
 import { EXIT } from '../cli/exit-status.ts';
@@ -17,11 +18,17 @@ export default class Rm extends BaseCommand {
     }),
   };
 
+  static override flags = {
+    volumes: Flags.boolean({ char: 'v', description: 'remove their anonymous volumes, too' }),
+  };
+
   async run() {
     const { args, flags } = await this.parse(Rm);
     const engine = await this.openEngine(flags);
     const { removeContainers } = await import('../core/operations/remove-containers.ts');
-    const { removed, failures } = await removeContainers(engine, args.container);
+    const { removed, failures } = await removeContainers(engine, args.container, {
+      volumes: flags.volumes,
+    });
     if (failures.length > 0) this.exitStatus = EXIT.failure;
     if (!this.jsonEnabled()) {
       for (const id of removed) printLine(id);

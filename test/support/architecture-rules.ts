@@ -15,6 +15,7 @@ const SIBLINGS = [
   'container',
   'runtime',
   'network',
+  'volume',
 ];
 const LEAVES = ['errors', 'progress'];
 

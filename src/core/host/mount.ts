@@ -13,6 +13,7 @@ import {
   type MountOption,
 } from './file-system-context.ts';
 import {
+  mountCall,
   O_PATH,
   pageSize,
   quotePath,
@@ -223,4 +224,17 @@ export function unmount(
   { detach = false }: { readonly detach?: boolean } = {},
 ): void {
   unmountCall(path, detach ? UMOUNT_NOFOLLOW | MNT_DETACH : UMOUNT_NOFOLLOW);
+}
+
+const MS_BIND = 0x1000;
+const MS_REC = 0x4000;
+
+/**
+ * Mounts what is at `source`, with all mounts below it, on `target` as well. `source` may be the
+ * path of a descriptor in /proc/self/fd: then it is that very file.
+ *
+ * @throws SystemCallError.
+ */
+export function mountBind(source: string, target: string): void {
+  mountCall(source, target, { type: null, flags: MS_BIND | MS_REC, data: null });
 }

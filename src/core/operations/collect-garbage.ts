@@ -4,6 +4,7 @@ import { collect } from '../store/collect.ts';
 import { contentInUse } from './content-in-use.ts';
 import { removeDeadContainers } from './dead-containers.ts';
 import type { Engine } from './engine.ts';
+import { sweepVolumes } from './sweep-volumes.ts';
 
 /** What `collectGarbage` removed. */
 export interface Collection {
@@ -26,9 +27,14 @@ export async function collectGarbage(
 ): Promise<Collection> {
   const removedContainers = await removeDeadContainers(engine);
   const { dataDir } = engine.settings;
+  await sweepVolumes(dataDir, waitingFor(options));
   const collected = await collect(engine.store, {
     inUse: () => contentInUse(dataDir),
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...waitingFor(options),
   });
   return { ...collected, removedContainers };
+}
+
+function waitingFor({ signal }: OperationOptions) {
+  return signal === undefined ? {} : { signal };
 }

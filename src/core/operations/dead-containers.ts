@@ -3,10 +3,11 @@ import { ContainerStore } from '../container/container-store.ts';
 import { deleteContainer } from '../runtime/runc-delete.ts';
 import { findRunc } from '../runtime/runc-program.ts';
 import { type Engine, runtimeRoot } from './engine.ts';
+import { sweepVolumes } from './sweep-volumes.ts';
 
 /**
- * Removes containers whose dray is gone and that were to go when they ended, or never started;
- * returns how many. Idempotent, and safe beside anything.
+ * Removes containers whose dray is gone and that were to go when they ended, or never started,
+ * with their own volumes; returns how many. Idempotent, and safe beside anything.
  *
  * @throws EngineError `RUNTIME_NOT_FOUND`, `RUNTIME_FAILED`
  */
@@ -20,5 +21,6 @@ export async function removeDeadContainers(engine: Engine): Promise<number> {
     await deleteContainer(runc, container.id);
     container.remove();
   }
+  await sweepVolumes(engine.settings.dataDir);
   return dead.length;
 }

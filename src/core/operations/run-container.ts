@@ -13,7 +13,6 @@ import { findRunc } from '../runtime/runc-program.ts';
 import { startWatch } from '../runtime/supervisor-watch.ts';
 import { acquireShared } from '../store/gc-lock.ts';
 import { type ImageSummary, touchLastUsed } from '../store/image-summary.ts';
-import { volumesDir } from '../store/store-paths.ts';
 import { claimCidFile } from './cid-file.ts';
 import { removeDeadContainers } from './dead-containers.ts';
 import { type Engine, runtimeRoot } from './engine.ts';
@@ -100,7 +99,11 @@ async function prepareContainer(
       image: { architecture, config },
       containerId: container.id,
       bundleDir: container.directory,
-      volumesDir: volumesDir(engine.settings.dataDir),
+      provideVolumes: async (wanted) => {
+        const { provideVolumes } = await import('./provide-volumes.ts');
+        const { dataDir } = engine.settings;
+        return await provideVolumes(wanted, { container, dataDir, ...waiting(hooks) });
+      },
       host: readHostFacts(),
     }),
   );

@@ -21,8 +21,8 @@ import { isWithin, resolveRootPath } from './root-path.ts';
 import type { RunOptions } from './run-options.ts';
 import { buildRuntimeConfig, encodeRuntimeConfig } from './runtime-config.ts';
 import { isAtLeast } from './seccomp-file.ts';
-import { resolveUser } from './user.ts';
-import { prepareMounts } from './volumes.ts';
+import { type ResolvedUser, resolveUser } from './user.ts';
+import { type PreparedMounts, type ProvideVolumes, prepareMounts } from './volumes.ts';
 import { type MountedRoot, prepareWorkingDirectory } from './working-directory.ts';
 
 /** What the runtime reads of an image config; all of it is untrusted. */
@@ -39,8 +39,7 @@ export interface BundleInput {
   readonly containerId: string;
   /** An existing directory; the root file system is mounted at `rootfs` in it. */
   readonly bundleDir: string;
-  /** Where named volumes live: `<volumesDir>/<name>/_data`. */
-  readonly volumesDir: string;
+  readonly provideVolumes: ProvideVolumes;
   readonly host: HostFacts;
 }
 
@@ -79,7 +78,8 @@ export async function prepareBundle(input: BundleInput): Promise<PreparedBundle>
   assertSafeRootfs(path);
   const user = resolveUser(handle, options.user ?? image.config.User ?? '', options.groupAdd);
   const hostname = chooseHostname(input);
-  const mounts = await containerMounts(input, root, hostname);
+  const mounted = await containerMounts(input, { root, hostname, owner: user });
+  const { mounts } = mounted;
   const mountDestinations = mounts.map(({ destination }) => destination);
   const workingDirectory = prepareWorkingDirectory(
     root,
@@ -117,7 +117,7 @@ export async function prepareBundle(input: BundleInput): Promise<PreparedBundle>
     devices: chooseDevices(options.devices, { rootfsPath: path, privileged: options.privileged }),
   });
   writeFileSync(join(bundleDir, 'config.json'), encodeRuntimeConfig(config), { mode: 0o600 });
-  return { config, warnings, stopSignal };
+  return { config, warnings: [...mounted.warnings, ...warnings], stopSignal };
 }
 
 // runc sets the size only after the container's process has started, which may have asked by then.
@@ -126,17 +126,21 @@ function consoleSize({ tty }: RunOptions) {
   return size === undefined ? {} : { consoleSize: { height: size.rows, width: size.columns } };
 }
 
+interface MountPlace {
+  readonly root: MountedRoot;
+  readonly hostname: string;
+  readonly owner: ResolvedUser;
+}
+
 async function containerMounts(
-  { options, image, host, bundleDir, volumesDir }: BundleInput,
-  root: MountedRoot,
-  hostname: string,
-): Promise<RuntimeMount[]> {
+  { options, image, host, bundleDir, provideVolumes }: BundleInput,
+  { root, hostname, owner }: MountPlace,
+): Promise<PreparedMounts> {
   const requested = await prepareMounts(options.mounts, Object.keys(image.config.Volumes ?? {}), {
     root,
-    bundleDir,
-    volumesDir,
-    readOnlyRoot: options.readOnly,
+    provideVolumes,
     privileged: options.privileged,
+    owner,
     hasRecursiveReadOnly: isAtLeast(host.kernelRelease, '5.12'),
   });
   const etcFiles = writeEtcFiles({ bundleDir, hostname, network: options.network });
@@ -148,7 +152,7 @@ async function containerMounts(
     ),
     ...(options.init ? [bindFile(INIT_DESTINATION, findInitProgram(), 'ro')] : []),
   ].flatMap((mount) => withinRoot(mount, root.path));
-  return mergeMounts(defaults, requested);
+  return { ...requested, mounts: mergeMounts(defaults, requested.mounts) };
 }
 
 function bindFile(destination: string, source: string, access: 'ro' | 'rw'): RuntimeMount {

@@ -32,9 +32,9 @@ export function defaultMounts(input: DefaultMountInput): RuntimeMount[] {
 }
 
 /**
- * The default mounts with the user's own after them, ordered so that a parent comes before what
- * lies below it. A mount of the user replaces a default at the same place, and one at /dev all
- * defaults below it.
+ * The default mounts and the user's own, ordered so that a parent comes before what lies below it:
+ * a mount at /etc hides none of the files that every container has there. A mount of the user
+ * replaces a default at the same place, and one at /dev all defaults below it.
  */
 export function mergeMounts(
   defaults: readonly RuntimeMount[],
@@ -48,8 +48,7 @@ export function mergeMounts(
           (mine.destination === '/dev' && isWithin(destination, '/dev')),
       ),
   );
-  const ordered = [...requested].sort((a, b) => depth(a) - depth(b));
-  return [...kept, ...ordered];
+  return [...kept, ...requested].sort((a, b) => depth(a) - depth(b));
 }
 
 function depth({ destination }: RuntimeMount): number {

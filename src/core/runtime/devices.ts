@@ -2,8 +2,8 @@
 import { type BigIntStats, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError, hasErrno, quote } from '../errors.ts';
+import { deviceNumber } from '../host/device-number.ts';
 import type { DeviceRule, RuntimeDevice } from '../oci/runtime-spec.ts';
-import { deviceNumber } from './copy-tree.ts';
 import { mountDestination } from './mount-destination.ts';
 import type { DeviceRequest } from './run-options.ts';
 

@@ -63,6 +63,48 @@ export interface RunOptions {
   readonly stopSignal?: number;
   /** How long after a SIGTERM it is killed; undefined: never. */
   readonly stopTimeoutSeconds?: number;
+
+  /** Never, when absent. */
+  readonly restart?: RestartPolicy;
+  /** Output in one file without end, when absent. */
+  readonly log?: LogLimits;
+  readonly health?: HealthOptions;
+  readonly notify?: NotifyRequest;
+}
+
+/** When the supervisor starts a container again. */
+export interface RestartPolicy {
+  readonly when: 'on-failure' | 'always' | 'unless-stopped';
+  /** Of `on-failure`: how many times at most. */
+  readonly maximumRetries?: number;
+}
+
+/** How much of the output is kept. */
+export interface LogLimits {
+  /** A segment is closed when it has so many bytes. */
+  readonly maxSegmentBytes: number;
+  /** Segments beyond this number are removed, oldest first. */
+  readonly maxSegments: number;
+}
+
+/** `--health-*`; what is absent is the image's, or a default. */
+export interface HealthOptions {
+  /** No check at all, whatever the image says. */
+  readonly isDisabled?: boolean;
+  /** For the image's shell. */
+  readonly command?: string;
+  readonly intervalMs?: number;
+  readonly timeoutMs?: number;
+  readonly startPeriodMs?: number;
+  readonly retries?: number;
+}
+
+/** Who tells the service manager behind `socket` that the container is ready. */
+export interface NotifyRequest {
+  /** The container itself, through a socket of its own; or dray, as soon as it runs. */
+  readonly by: 'container' | 'dray';
+  /** As in `NOTIFY_SOCKET`: a path, or `@` and a name. */
+  readonly socket: string;
 }
 
 /** One `-e`: a value, or undefined to take the variable away. */
@@ -77,28 +119,46 @@ export type BindPropagation = 'private' | 'rprivate' | 'slave' | 'rslave';
 /** One `-v`, `--mount` or `--tmpfs`. Destinations are as typed; they are checked in the image. */
 export type MountRequest = BindRequest | VolumeRequest | TmpfsRequest;
 
+/** Flags of mount(2) that hold for one place, such as `noexec` or `nosuid`. */
+export type MountFlag = 'exec' | 'noexec' | 'suid' | 'nosuid' | 'dev' | 'nodev';
+
+/** What binds and volumes have in common. */
+export interface SharedMountOptions {
+  readonly destination: string;
+  readonly readOnly: boolean;
+  /** Besides what `readOnly` says; none when absent. */
+  readonly flags?: readonly MountFlag[];
+  /** Give all of the content to the container's user (`:U`). */
+  readonly chown?: boolean;
+}
+
 /** A file or directory of the host. */
-export interface BindRequest {
+export interface BindRequest extends SharedMountOptions {
   readonly type: 'bind';
   /** Absolute path on the host. */
   readonly source: string;
-  readonly destination: string;
-  readonly readOnly: boolean;
   /** Make a missing source as a directory (`-v`) instead of refusing (`--mount`). */
   readonly createSource: boolean;
   /** Take mounts below the source along. */
   readonly recursive: boolean;
+  /**
+   * Whether mounts below a read-only source are read-only, too: where the kernel can (the default),
+   * never, or as a condition.
+   */
+  readonly readOnlyBelow?: 'if-possible' | 'never' | 'always';
   readonly propagation: BindPropagation;
 }
 
-/** A volume; without a name it lasts as long as the container. */
-export interface VolumeRequest {
+/** A volume; without a name it goes with the container. */
+export interface VolumeRequest extends SharedMountOptions {
   readonly type: 'volume';
   readonly name?: string;
-  readonly destination: string;
-  readonly readOnly: boolean;
   /** Fill an empty volume with what the image has at the destination. */
   readonly copyUp: boolean;
+  /** Labels of the volume if it is made now. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Mount only this path of the volume, which must be there. */
+  readonly subpath?: string;
 }
 
 /** A file system in memory. */

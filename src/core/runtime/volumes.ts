@@ -1,165 +1,173 @@
 /**
  * Binds, volumes and file systems in memory: from what was asked to mounts that the runtime can
  * make, with sources that exist.
- *
- * A volume without a name lives as long as its container. The container's own writable layer does
- * that already, so such a volume is only a directory in it; with a read-only root it is a directory
- * of the bundle, filled from the image. A named volume is `<volumesDir>/<name>/_data`.
  */
-import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { EngineError, hasErrno, quote } from '../errors.ts';
-import { makeDirectoryInRoot } from '../host/resolve-in-root.ts';
+import { EngineError, quote } from '../errors.ts';
 import type { RuntimeMount } from '../oci/runtime-spec.ts';
+import { requireBindSource } from './bind-source.ts';
+import type { Owner } from './chown-tree.ts';
+import { imageVolumes } from './image-volumes.ts';
 import { mountDestination } from './mount-destination.ts';
-import { isWithin, lstatIfPresent, resolveRootPath } from './root-path.ts';
 import type { BindRequest, MountRequest, TmpfsRequest, VolumeRequest } from './run-options.ts';
-import { prepareVolume } from './volume-directory.ts';
 import type { MountedRoot } from './working-directory.ts';
 
-/** Where volumes are made and for what kind of container. */
+/** A volume that a container needs. */
+export interface WantedVolume {
+  /** Undefined for one that goes with the container. */
+  readonly name: string | undefined;
+  /** Where the container sees it, without links. */
+  readonly destination: string;
+  readonly readOnly: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly subpath: string | undefined;
+  /** A path, without links, whose content an empty volume is filled with if it is a directory. */
+  readonly content: string | undefined;
+}
+
+/** Makes and fills volumes; the paths to mount, in the order of what was wanted. */
+export type ProvideVolumes = (wanted: readonly WantedVolume[]) => Promise<readonly string[]>;
+
+/** Where mounts are made and for what kind of container. */
 export interface VolumeContext {
   readonly root: MountedRoot;
-  readonly bundleDir: string;
-  readonly volumesDir: string;
-  readonly readOnlyRoot: boolean;
+  /** Called once, if there are volumes at all. */
+  readonly provideVolumes: ProvideVolumes;
   readonly privileged: boolean;
+  /** The container's user, for `:U`. */
+  readonly owner: Owner;
   /** Whether a recursive bind can be made read-only with all mounts below it (Linux 5.12). */
   readonly hasRecursiveReadOnly: boolean;
 }
 
-/** More VOLUMEs than this are no accident. */
-const MOST_IMAGE_VOLUMES = 1000;
+/** Mounts, and sentences for the user. */
+export interface PreparedMounts {
+  readonly mounts: readonly RuntimeMount[];
+  readonly warnings: readonly string[];
+}
+
+type PlacedVolume = VolumeRequest & { readonly destination: string };
 
 /**
  * Prepares every requested mount and the VOLUMEs of the image that no request covers.
  *
  * @throws EngineError `USAGE_INVALID` for a destination that is not allowed or used twice, or a
- * source that is missing; `IMAGE_INVALID` for an absurd number of VOLUMEs
+ * source that is missing; `IMAGE_INVALID` for impossible VOLUMEs; `HOST_UNSUPPORTED`; and those of
+ * `provideVolumes`
  */
 export async function prepareMounts(
   requests: readonly MountRequest[],
-  imageVolumes: readonly string[],
+  volumesOfImage: readonly string[],
   context: VolumeContext,
-): Promise<RuntimeMount[]> {
-  const placed = new Map<string, MountRequest>();
-  for (const request of requests) {
-    const destination = mountDestination(context.root.path, request.destination, context);
-    if (placed.has(destination)) {
-      throw new EngineError(
-        'USAGE_INVALID',
-        `Two mounts have the destination ${quote(destination)}.`,
-      );
-    }
-    placed.set(destination, request);
-  }
-  for (const destination of usableImageVolumes(imageVolumes, context)) {
+): Promise<PreparedMounts> {
+  const placed = placeRequests(requests, context);
+  const { destinations, warnings } = imageVolumes(volumesOfImage, context.root.path);
+  for (const destination of destinations) {
     if (!placed.has(destination)) {
       placed.set(destination, { type: 'volume', destination, readOnly: false, copyUp: true });
     }
   }
+  const all = [...placed].map(([destination, request]) => ({ ...request, destination }));
+  const volumes = all.filter((request): request is PlacedVolume => request.type === 'volume');
+  const sources = volumes.length === 0 ? [] : await provide(volumes, context);
   const mounts: RuntimeMount[] = [];
-  for (const [destination, request] of placed) {
-    const mount = await prepareMount(destination, request, context);
-    if (mount !== undefined) {
-      mounts.push(mount);
+  for (const request of all) {
+    const source = sources[volumes.findIndex((volume) => volume === request)];
+    const mount = runtimeMount(request, context, source);
+    if (request.type !== 'tmpfs' && request.chown) {
+      const { chownTree } = await import('./chown-tree.ts');
+      chownTree(mount.source, context.owner);
     }
+    mounts.push(mount);
   }
-  return mounts;
+  return { mounts, warnings };
 }
 
-/**
- * VOLUME is a wish of whoever built the image. Places where nothing may be mounted are passed over:
- * /sys/fs/cgroup, for one, is a VOLUME of many images that run systemd.
- */
-function usableImageVolumes(volumes: readonly string[], { root }: VolumeContext): string[] {
-  if (volumes.length > MOST_IMAGE_VOLUMES) {
-    throw new EngineError(
-      'IMAGE_INVALID',
-      `The image has ${volumes.length} VOLUMEs; at most ${MOST_IMAGE_VOLUMES} are accepted.`,
-    );
+function placeRequests(
+  requests: readonly MountRequest[],
+  context: VolumeContext,
+): Map<string, MountRequest> {
+  const placed = new Map<string, MountRequest>();
+  for (const request of requests) {
+    const destination = mountDestination(context.root.path, request.destination, context);
+    if (placed.has(destination)) {
+      throw new EngineError('USAGE_INVALID', `Duplicate mount point: ${quote(destination)}.`, {
+        hint: 'Give each destination once; links of the image may lead two to one place.',
+      });
+    }
+    placed.set(destination, request);
   }
-  return volumes
-    .filter((path) => path.startsWith('/') && !path.includes('\0'))
-    .map((path) => resolveRootPath(root.path, path))
-    .filter((path) => path !== '/' && !['/proc', '/sys', '/dev'].some((top) => isWithin(path, top)))
-    .filter((path) => {
-      const stats = lstatIfPresent(root.path + path);
-      return stats === undefined || stats.isDirectory();
-    });
+  return placed;
 }
 
-async function prepareMount(
-  destination: string,
+function provide(
+  volumes: readonly PlacedVolume[],
+  { root, provideVolumes }: VolumeContext,
+): Promise<readonly string[]> {
+  return provideVolumes(
+    volumes.map(({ name, destination, readOnly, copyUp, labels, subpath }) => ({
+      name,
+      destination,
+      readOnly,
+      labels: labels ?? {},
+      subpath,
+      // A part of a volume has no content of the image, as with docker.
+      content: copyUp && subpath === undefined ? join(root.path, destination) : undefined,
+    })),
+  );
+}
+
+function runtimeMount(
   request: MountRequest,
   context: VolumeContext,
-): Promise<RuntimeMount | undefined> {
+  volumeSource: string | undefined,
+): RuntimeMount {
   switch (request.type) {
     case 'bind':
-      return bindMount(destination, request, context);
+      return bindMount(request, context);
     case 'tmpfs':
-      return tmpfsMount(destination, request);
+      return tmpfsMount(request);
     case 'volume':
-      return volumeMount(destination, request, context);
+      return volumeMount(request, volumeSource ?? '');
   }
 }
 
-function bindMount(
-  destination: string,
-  request: BindRequest,
-  context: VolumeContext,
-): RuntimeMount {
-  requireSource(request);
-  const access = request.readOnly
-    ? ['ro', ...(request.recursive && context.hasRecursiveReadOnly ? ['rro'] : [])]
-    : ['rw'];
-  const bind = request.recursive ? 'rbind' : 'bind';
-  const options = [bind, request.propagation, ...access];
-  return { destination, type: 'bind', source: request.source, options };
+function bindMount(request: BindRequest, context: VolumeContext): RuntimeMount {
+  requireBindSource(request);
+  const { destination, source, recursive, propagation, readOnly } = request;
+  const options = [
+    recursive ? 'rbind' : 'bind',
+    propagation,
+    readOnly ? 'ro' : 'rw',
+    ...(readOnly && isReadOnlyBelow(request, context) ? ['rro'] : []),
+    ...(request.flags ?? []),
+  ];
+  return { destination, type: 'bind', source, options };
 }
 
-function requireSource({ source, createSource }: BindRequest): void {
-  try {
-    statSync(source);
-  } catch (error) {
-    if (!hasErrno(error, 'ENOENT')) {
-      throw new EngineError('USAGE_INVALID', `The bind source ${quote(source)} cannot be used.`, {
-        cause: error,
-      });
-    }
-    if (!createSource) {
-      throw new EngineError('USAGE_INVALID', `The bind source ${quote(source)} does not exist.`, {
-        hint: `Make it first: mkdir -p ${source}`,
-        cause: error,
-      });
-    }
-    mkdirSync(source, { recursive: true, mode: 0o755 });
+function isReadOnlyBelow(
+  { recursive, readOnlyBelow, source }: BindRequest,
+  { hasRecursiveReadOnly }: VolumeContext,
+): boolean {
+  if (readOnlyBelow === 'always' && !hasRecursiveReadOnly) {
+    throw new EngineError(
+      'HOST_UNSUPPORTED',
+      `This kernel cannot make the mounts below ${quote(source)} read-only.`,
+      { hint: 'Use Linux 5.12 or later, or leave "bind-recursive=readonly" out.' },
+    );
   }
+  return recursive && hasRecursiveReadOnly && readOnlyBelow !== 'never';
 }
 
 /** Nothing is executed, no device and no setuid bit honoured, unless the options say otherwise. */
-function tmpfsMount(destination: string, request: TmpfsRequest): RuntimeMount {
-  const guards = ['exec', 'suid', 'dev'].filter((name) => !request.options.includes(name));
-  const options = [...guards.map((name) => `no${name}`), ...request.options];
+function tmpfsMount({ destination, options: given }: TmpfsRequest): RuntimeMount {
+  const guards = ['exec', 'suid', 'dev'].filter((name) => !given.includes(name));
+  const options = [...guards.map((name) => `no${name}`), ...given];
   return { destination, type: 'tmpfs', source: 'tmpfs', options: [...new Set(options)] };
 }
 
-async function volumeMount(
-  destination: string,
-  request: VolumeRequest,
-  context: VolumeContext,
-): Promise<RuntimeMount | undefined> {
-  if (request.name === undefined && !request.readOnly && !context.readOnlyRoot) {
-    const owner = { mode: 0o755, uid: 0, gid: 0 };
-    makeDirectoryInRoot(context.root.handle, destination, owner);
-    return undefined;
-  }
-  const directory =
-    request.name === undefined
-      ? join(context.bundleDir, 'volumes', encodeURIComponent(destination))
-      : join(context.volumesDir, request.name);
-  const imagePath = request.copyUp ? join(context.root.path, destination) : undefined;
-  const source = await prepareVolume(directory, imagePath);
-  const options = ['rbind', 'rprivate', request.readOnly ? 'ro' : 'rw'];
-  return { destination, type: 'bind', source, options };
+function volumeMount(request: VolumeRequest, source: string): RuntimeMount {
+  const access = request.readOnly ? 'ro' : 'rw';
+  const options = ['rbind', 'rprivate', access, ...(request.flags ?? [])];
+  return { destination: request.destination, type: 'bind', source, options };
 }

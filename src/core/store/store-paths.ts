@@ -8,7 +8,7 @@
  * | `rootfs/<alg>/<chainID hex>.erofs` `.dir` | merged metadata image, or plain tree (derived) | gc |
  * | `images/<alg>-<hex>.json` | image summary (derived); its mtime is when it was last used | gc |
  * | `containers/` | see `core/container` | container removal |
- * | `volumes/` | volumes that outlive their containers | their owner |
+ * | `volumes/` | see `core/volume` | `volume rm`, container removal |
  * | `ingest/` | unfinished things, each flocked by its writer | gc, when nobody holds the lock |
  * | `lock` | the gc lock, see `gc-lock.ts` | never |
  * | `lock-index` | serialises changes of `index.json` | never |
@@ -106,11 +106,6 @@ export function imagesDir(dataDir: string): string {
 /** The image summary of an image. */
 export function imageSummaryPath(dataDir: string, imageId: ImageId): string {
   return join(dataDir, 'images', `${algorithmOf(imageId)}-${hexOf(imageId)}.json`);
-}
-
-/** Directory of volumes. */
-export function volumesDir(dataDir: string): string {
-  return join(dataDir, 'volumes');
 }
 
 /** Directory of everything that is not finished. */

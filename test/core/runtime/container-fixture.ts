@@ -20,6 +20,8 @@ import { KNOWN_CAPABILITIES } from '../../../src/core/oci/capability-names.ts';
 import type { ImageDefaults } from '../../../src/core/oci/image-config.ts';
 import { type HostFacts, hardLimits } from '../../../src/core/runtime/host-facts.ts';
 import type { RunOptions } from '../../../src/core/runtime/run-options.ts';
+import type { WantedVolume } from '../../../src/core/runtime/volumes.ts';
+import { fillVolume } from '../../../src/core/volume/fill-volume.ts';
 
 const BUSYBOX = ['/bin/busybox', '/usr/bin/busybox'].find((path) => existsSync(path));
 const RUNC = ['/usr/sbin/runc', '/usr/bin/runc', '/usr/local/sbin/runc'].find((path) =>
@@ -114,6 +116,22 @@ export function decodeRequest(argument: string): SuperviseRequest {
         ? BigInt(value.bigint)
         : value,
   );
+}
+
+/** Volumes as directories below `parent`, filled as they should be. */
+export async function plainVolumes(
+  parent: string,
+  wanted: readonly WantedVolume[],
+): Promise<string[]> {
+  const directories = wanted.map(({ name, destination, content }) => {
+    const directory = join(parent, name ?? encodeURIComponent(destination));
+    mkdirSync(directory, { recursive: true });
+    return fillVolume(directory, {
+      durable: false,
+      ...(content === undefined ? {} : { source: content }),
+    });
+  });
+  return await Promise.all(directories);
 }
 
 /** A directory in memory, removed with everything in it. */

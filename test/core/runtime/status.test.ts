@@ -61,7 +61,7 @@ describe('a program that cannot be run', { skip }, () => {
         image: { architecture: 'amd64', config: {} },
         containerId: 'a'.repeat(64),
         bundleDir: scratch.path,
-        volumesDir: scratch.path,
+        provideVolumes: async () => [],
         host: hostFacts({ architecture: hostPlatform().architecture }),
       });
       const outcome = await bundle.then(

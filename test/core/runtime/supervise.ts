@@ -11,7 +11,7 @@ import { runContainer } from '../../../src/core/runtime/runc.ts';
 import { runAttached } from '../../../src/core/runtime/runc-attached.ts';
 import { findRunc } from '../../../src/core/runtime/runc-program.ts';
 import { startWatch } from '../../../src/core/runtime/supervisor-watch.ts';
-import { decodeRequest } from './container-fixture.ts';
+import { decodeRequest, plainVolumes } from './container-fixture.ts';
 
 function report(line: Readonly<Record<string, unknown>>): void {
   writeSync(3, `${JSON.stringify(line)}\n`);
@@ -26,7 +26,7 @@ async function supervise(): Promise<void> {
     image: { architecture: 'amd64', config: image },
     containerId,
     bundleDir,
-    volumesDir: `${bundleDir}/named`,
+    provideVolumes: (wanted) => plainVolumes(`${bundleDir}/named`, wanted),
     host: readHostFacts(),
   });
   const runcPath = findRunc();

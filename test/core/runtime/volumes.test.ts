@@ -1,17 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  linkSync,
   lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   symlinkSync,
-  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -19,9 +12,14 @@ import { describe, it } from 'node:test';
 import { EngineError } from '../../../src/core/errors.ts';
 import { chooseDevices } from '../../../src/core/runtime/devices.ts';
 import type { MountRequest } from '../../../src/core/runtime/run-options.ts';
-import { prepareVolume } from '../../../src/core/runtime/volume-directory.ts';
-import { prepareMounts } from '../../../src/core/runtime/volumes.ts';
-import { cannotRunContainers, outputOf, runToEnd, ScratchDirectory } from './container-fixture.ts';
+import { type PreparedMounts, prepareMounts } from '../../../src/core/runtime/volumes.ts';
+import {
+  cannotRunContainers,
+  outputOf,
+  plainVolumes,
+  runToEnd,
+  ScratchDirectory,
+} from './container-fixture.ts';
 import { type RootEntry, TestRoot } from './root-fixture.ts';
 
 const BIND = {
@@ -36,24 +34,19 @@ const VOLUME = { type: 'volume', destination: '/data', readOnly: false, copyUp: 
 
 async function mountsOf(
   requests: readonly MountRequest[],
-  {
-    entries = {},
-    volumes = [],
-    readOnlyRoot = false,
-  }: { entries?: Record<string, RootEntry>; volumes?: string[]; readOnlyRoot?: boolean },
-  look: (root: TestRoot, mounts: Awaited<ReturnType<typeof prepareMounts>>) => void = () => {},
+  { entries = {}, volumes = [] }: { entries?: Record<string, RootEntry>; volumes?: string[] },
+  look: (root: TestRoot, prepared: PreparedMounts) => void = () => {},
 ) {
   using root = new TestRoot(entries);
-  const mounts = await prepareMounts(requests, volumes, {
+  const { mounts, warnings } = await prepareMounts(requests, volumes, {
     root,
-    bundleDir: join(root.outside, 'bundle'),
-    volumesDir: join(root.outside, 'volumes'),
-    readOnlyRoot,
+    provideVolumes: (wanted) => plainVolumes(join(root.outside, 'volumes'), wanted),
     privileged: false,
+    owner: { uid: 0, gid: 0 },
     hasRecursiveReadOnly: true,
   });
-  look(root, mounts);
-  return mounts;
+  look(root, { mounts, warnings });
+  return { mounts, warnings };
 }
 
 function usageError(pattern: RegExp) {
@@ -72,13 +65,17 @@ describe('prepareMounts', () => {
   });
 
   it('makes a read-only bind read-only with all mounts below it', async () => {
-    const [mount] = await mountsOf([{ ...BIND, source: '/tmp', readOnly: true }], {});
+    const {
+      mounts: [mount],
+    } = await mountsOf([{ ...BIND, source: '/tmp', readOnly: true }], {});
     assert.deepEqual(mount?.options, ['rbind', 'rprivate', 'ro', 'rro']);
   });
 
   it('mounts where a link of the image leads, inside the root', async () => {
     const entries = { data: { link: '/srv' }, srv: null };
-    const [mount] = await mountsOf([{ ...BIND, source: '/tmp' }], { entries });
+    const {
+      mounts: [mount],
+    } = await mountsOf([{ ...BIND, source: '/tmp' }], { entries });
     assert.equal(mount?.destination, '/srv');
   });
 
@@ -86,67 +83,89 @@ describe('prepareMounts', () => {
     const entries = { other: { link: 'data' }, data: null };
     const tmpfs = { type: 'tmpfs', destination: '/other', options: [] } as const;
     const refused = mountsOf([{ ...BIND, source: '/tmp' }, tmpfs], { entries });
-    await assert.rejects(refused, usageError(/Two mounts/));
+    await assert.rejects(refused, usageError(/Duplicate mount point: "\/data"/));
   });
 
   it('guards a tmpfs unless its options say otherwise', async () => {
     const tmpfs = (options: string[]) => ({ type: 'tmpfs', destination: '/t', options }) as const;
-    const [plain] = await mountsOf([tmpfs(['size=1m'])], {});
+    const {
+      mounts: [plain],
+    } = await mountsOf([tmpfs(['size=1m'])], {});
     assert.deepEqual(plain?.options, ['noexec', 'nosuid', 'nodev', 'size=1m']);
-    const [open] = await mountsOf([tmpfs(['exec', 'rw'])], {});
+    const {
+      mounts: [open],
+    } = await mountsOf([tmpfs(['exec', 'rw'])], {});
     assert.deepEqual(open?.options, ['nosuid', 'nodev', 'exec', 'rw']);
   });
 
-  it('keeps a volume without a name in the writable layer of the container', async () => {
-    await mountsOf([VOLUME], { volumes: ['/var/lib/db'] }, (root, mounts) => {
-      assert.deepEqual(mounts, []);
-      assert.ok(lstatSync(join(root.path, 'data')).isDirectory());
-      assert.ok(lstatSync(join(root.path, 'var/lib/db')).isDirectory());
+  it('gives volumes the content of the image, also those that nobody names', async () => {
+    const entries = { 'var/lib/db/file': 'text', 'data/other': 'more' };
+    const request = { entries, volumes: ['/var/lib/db'] };
+    await mountsOf([{ ...VOLUME, name: 'named' }], request, (root, { mounts }) => {
+      const [named, anonymous] = mounts;
+      assert.equal(readFileSync(join(named?.source ?? '', 'other'), 'utf8'), 'more');
+      assert.equal(anonymous?.destination, '/var/lib/db');
+      assert.ok(anonymous?.source.startsWith(join(root.outside, 'volumes')));
+      assert.equal(readFileSync(join(anonymous?.source ?? '', 'file'), 'utf8'), 'text');
     });
   });
 
-  it('gives a read-only root writable volumes with the content of the image', async () => {
-    const entries = { 'var/lib/db/file': 'text' };
-    const request = { entries, volumes: ['/var/lib/db'], readOnlyRoot: true };
-    await mountsOf([], request, (root, [mount]) => {
-      assert.equal(mount?.destination, '/var/lib/db');
-      assert.ok(mount?.source.startsWith(join(root.outside, 'bundle')));
-      assert.equal(readFileSync(join(mount?.source ?? '', 'file'), 'utf8'), 'text');
-      assert.equal(existsSync(join(root.path, 'data')), false);
-    });
+  it('leaves a volume with nocopy or a subpath empty', async () => {
+    const entries = { 'data/file': 'text' };
+    for (const over of [{ copyUp: false }, { subpath: 'part' }]) {
+      await mountsOf([{ ...VOLUME, ...over }], { entries }, (_root, { mounts }) => {
+        assert.deepEqual(readdirSync(mounts[0]?.source ?? ''), []);
+      });
+    }
   });
 
   it('lets a mount of the user take the place of a VOLUME', async () => {
-    const request = { volumes: ['/data'], readOnlyRoot: true };
-    const mounts = await mountsOf([{ ...BIND, source: '/tmp' }], request);
+    const request = { volumes: ['/data'] };
+    const { mounts } = await mountsOf([{ ...BIND, source: '/tmp' }], request);
     assert.deepEqual(
       mounts.map(({ source }) => source),
       ['/tmp'],
     );
   });
 
-  it('passes over VOLUMEs where nothing may be mounted, and never copies from outside', async () => {
-    const volumes = [
-      '/',
-      '/proc/x',
-      '/sys/fs/cgroup',
-      'relative',
-      '../..',
-      '/climb',
-      '/file',
-      '/n\0l',
-    ];
+  it('passes over VOLUMEs where nothing may be mounted, and says so', async () => {
+    const volumes = ['/proc/x', '/sys/fs/cgroup', '/dev/shm', '/climb', '/file', '/fine'];
     const entries = { climb: { link: '../../../proc' }, file: 'a file' };
-    assert.deepEqual(await mountsOf([], { volumes, entries, readOnlyRoot: true }), []);
+    await mountsOf([], { volumes, entries }, (_root, { mounts, warnings }) => {
+      assert.deepEqual(
+        mounts.map(({ destination }) => destination),
+        ['/fine'],
+      );
+      assert.deepEqual(
+        warnings.map((text) => /"([^"]+)"/.exec(text)?.[1]),
+        volumes.slice(0, -1),
+      );
+    });
   });
+
+  const impossible: [name: string, volume: string, pattern: RegExp][] = [
+    ['the root', '/', /is the root/],
+    ['the root through ".."', '/../..', /is the root/],
+    ['the root through a link of the image', '/link', /is the root/],
+    ['a relative path', 'relative', /not an absolute path/],
+    ['a name with a NUL', '/n\0l', /not an absolute path/],
+  ];
+  for (const [name, volume, pattern] of impossible) {
+    it(`refuses an image whose VOLUME is ${name}`, async () => {
+      const request = mountsOf([], { volumes: [volume], entries: { link: { link: '/' } } });
+      await assert.rejects(
+        request,
+        (error: EngineError) => error.code === 'IMAGE_INVALID' && pattern.test(error.message),
+      );
+    });
+  }
 
   it('copies nothing of the host through a VOLUME that climbs (CVE-2022-23648)', async () => {
     const request = {
       volumes: ['/../../../etc', '/link'],
       entries: { link: { link: '../../../etc' } },
-      readOnlyRoot: true,
     };
-    await mountsOf([], request, (_root, mounts) => {
+    await mountsOf([], request, (_root, { mounts }) => {
       assert.deepEqual(
         mounts.map(({ destination }) => destination),
         ['/etc'],
@@ -161,75 +180,6 @@ describe('prepareMounts', () => {
       mountsOf([], { volumes }),
       (error) => (error as EngineError).code === 'IMAGE_INVALID',
     );
-  });
-});
-
-describe('prepareVolume', () => {
-  function fill(directory: string): void {
-    mkdirSync(join(directory, 'sub'), { recursive: true });
-    writeFileSync(join(directory, 'sub/file'), 'text');
-    chownSync(join(directory, 'sub/file'), 12, 34);
-    chmodSync(join(directory, 'sub/file'), 0o4711);
-    linkSync(join(directory, 'sub/file'), join(directory, 'hard'));
-    symlinkSync('/etc/passwd', join(directory, 'link'));
-    writeFileSync(Buffer.concat([Buffer.from(directory), Buffer.from('/n\xff', 'latin1')]), '');
-    execFileSync('mkfifo', [join(directory, 'fifo')]);
-    utimesSync(join(directory, 'sub'), 1, 1.5);
-    chownSync(directory, 56, 78);
-    chmodSync(directory, 0o1770);
-  }
-
-  it('copies types, owners, modes, times, links and names of bytes, the first time only', async () => {
-    using scratch = new ScratchDirectory();
-    const source = join(scratch.path, 'image');
-    fill(source);
-    const dataDir = await prepareVolume(join(scratch.path, 'volume'), source);
-    const describeTree = (directory: string) =>
-      execFileSync('find', ['.', '-printf', '%p %y %m %U:%G %T@ %l %n\\n'], {
-        cwd: directory,
-        encoding: 'latin1',
-      })
-        .split('\n')
-        // The link count of directories depends on the file system.
-        .map((line) => (line.includes(' d ') ? line.replace(/ \d+$/, '') : line))
-        .sort();
-    assert.deepEqual(describeTree(dataDir), describeTree(source));
-    assert.equal(lstatSync(join(dataDir, 'hard')).ino, lstatSync(join(dataDir, 'sub/file')).ino);
-    assert.equal(readlinkSync(join(dataDir, 'link')), '/etc/passwd');
-
-    writeFileSync(join(dataDir, 'mine'), '');
-    execFileSync('rm', [join(dataDir, 'hard')]);
-    await prepareVolume(join(scratch.path, 'volume'), source);
-    assert.equal(existsSync(join(dataDir, 'hard')), false);
-    assert.equal(existsSync(join(dataDir, 'mine')), true);
-  });
-
-  it('completes a copy that was interrupted', async () => {
-    using scratch = new ScratchDirectory();
-    const source = join(scratch.path, 'image');
-    fill(source);
-    const volume = join(scratch.path, 'volume');
-    mkdirSync(join(volume, '_data/sub'), { recursive: true });
-    writeFileSync(join(volume, 'filling'), '');
-    const dataDir = await prepareVolume(volume, source);
-    assert.equal(readFileSync(join(dataDir, 'sub/file'), 'utf8'), 'text');
-    assert.equal(existsSync(join(volume, 'filling')), false);
-  });
-
-  it('is safe to call at once', async () => {
-    using scratch = new ScratchDirectory();
-    const source = join(scratch.path, 'image');
-    fill(source);
-    const volume = join(scratch.path, 'volume');
-    const paths = await Promise.all([1, 2, 3, 4].map(() => prepareVolume(volume, source)));
-    assert.equal(new Set(paths).size, 1);
-    assert.deepEqual(readdirSync(paths[0] ?? '').length, 5);
-  });
-
-  it('is an empty directory when there is nothing to copy', async () => {
-    using scratch = new ScratchDirectory();
-    const dataDir = await prepareVolume(join(scratch.path, 'v'), join(scratch.path, 'missing'));
-    assert.deepEqual(readdirSync(dataDir), []);
   });
 });
 

@@ -16,7 +16,8 @@ import {
   readlinkSync,
   symlinkSync,
 } from 'node:fs';
-import { getXattr, listXattrs, mknod, setTimes, setXattr } from '../host/libc.ts';
+import { deviceNumber } from '../host/device-number.ts';
+import { getXattr, isErrno, listXattrs, mknod, setTimes, setXattr } from '../host/libc.ts';
 
 const SLASH = Buffer.from('/');
 
@@ -77,25 +78,32 @@ function copyNode({ from, to, stats }: Copy, linked: Map<string, Buffer>): void 
   copyAttributes(from, to, stats);
 }
 
-function copyAttributes(from: Buffer, to: Buffer, stats: BigIntStats): void {
+/**
+ * Gives `to` owner, mode, extended attributes and times of `from`, whose stats are given. Extended
+ * attributes that the file system of `to` cannot hold are left out, as with docker.
+ */
+export function copyAttributes(from: Buffer, to: Buffer, stats: BigIntStats): void {
   // Owner before mode: chown clears the setuid bits.
   lchownSync(to, Number(stats.uid), Number(stats.gid));
   if (!stats.isSymbolicLink()) {
     chmodSync(to, Number(stats.mode & 0o7777n));
   }
-  for (const name of listXattrs(from)) {
-    const text = name.toString('latin1');
-    if (text.startsWith('user.') || text === 'security.capability') {
-      setXattr(to, name, getXattr(from, name));
-    }
-  }
+  copyXattrs(from, to);
   setTimes(to, Number(stats.mtimeNs / 1_000_000_000n), Number(stats.mtimeNs % 1_000_000_000n));
 }
 
-/** The parts of a `st_rdev` as the C library packs it (makedev(3)). */
-export function deviceNumber(rdev: bigint): { readonly major: number; readonly minor: number } {
-  return {
-    major: Number(((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xffff_f000n)),
-    minor: Number((rdev & 0xffn) | ((rdev >> 12n) & 0xffff_ff00n)),
-  };
+function copyXattrs(from: Buffer, to: Buffer): void {
+  for (const name of listXattrs(from)) {
+    const text = name.toString('latin1');
+    const isCopied =
+      text.startsWith('user.') ||
+      text === 'security.capability' ||
+      text.startsWith('system.posix_acl_');
+    if (!isCopied) continue;
+    try {
+      setXattr(to, name, getXattr(from, name));
+    } catch (error) {
+      if (!isErrno(error, 'EOPNOTSUPP')) throw error;
+    }
+  }
 }
