@@ -3,7 +3,6 @@ import { ContainerStore } from '../container/container-store.ts';
 import { deleteContainer } from '../runtime/runc-delete.ts';
 import { findRunc } from '../runtime/runc-program.ts';
 import { type Engine, runtimeRoot } from './engine.ts';
-import { sweepVolumes } from './sweep-volumes.ts';
 
 /**
  * Removes containers whose dray is gone and that were to go when they ended, or never started,
@@ -21,6 +20,8 @@ export async function removeDeadContainers(engine: Engine): Promise<number> {
     await deleteContainer(runc, container.id);
     container.remove();
   }
+  // Loaded only now: `run` loads this file.
+  const { sweepVolumes } = await import('./sweep-volumes.ts');
   await sweepVolumes(engine.settings.dataDir);
   return dead.length;
 }
