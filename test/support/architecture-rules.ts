@@ -16,6 +16,7 @@ const SIBLINGS = [
   'runtime',
   'network',
   'volume',
+  'trust',
 ];
 const LEAVES = ['errors', 'progress'];
 
@@ -34,7 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** The one file that names commands, each loaded only when it runs. */
 const COMMAND_TABLE = 'cli/command-table.ts';
 
-const CORE_PACKAGES = new Set(['valibot', 'tar', 'smol-toml']);
+const CORE_PACKAGES = new Set(['valibot', 'tar', 'smol-toml', '@noble/ciphers/salsa.js']);
 const PURE_BUILTINS = new Set(['node:buffer', 'node:crypto']);
 const FFI_FILE = /^core\/host\/[a-z-]+\.ts$/;
 const VAGUE_FOLDERS = new Set(['utils', 'util', 'helpers', 'common', 'shared', 'misc', 'lib']);
