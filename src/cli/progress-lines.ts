@@ -32,7 +32,8 @@ export function noticeLine(event: ProgressEvent): string | undefined {
   if (event.type !== 'retrying') return undefined;
   const seconds = (event.delayMs / 1000).toFixed(1);
   const reason = escapeControls(event.reason);
-  return `${escapeControls(event.host)}: ${reason}; trying again in ${seconds} s`;
+  const count = `attempt ${event.attempt} of ${event.attempts}`;
+  return `${escapeControls(event.host)}: ${reason}; trying again in ${seconds} s (${count})`;
 }
 
 /**

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { EngineError, hasErrno } from '../core/errors.ts';
 import type { EngineSettings } from '../core/operations/engine.ts';
+import { registriesConfPaths } from './registries-conf-paths.ts';
 import { type RegistryFlagValues, registrySettings } from './registry-environment.ts';
 
 /** Values of the global flags that settings are made from. */
@@ -40,6 +41,7 @@ export function resolveSettings(flags: SettingsFlags, version: string): EngineSe
     ...(isBackendName(backend) ? { rootfsBackend: backend } : {}),
     ...(env.DRAY_RUNTIME ? { runcPath: resolve(env.DRAY_RUNTIME) } : {}),
     registries: registrySettings(flags, surroundings),
+    registriesConf: registriesConfPaths(surroundings),
     version,
   };
 }

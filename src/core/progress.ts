@@ -34,7 +34,9 @@ export type ProgressEvent =
       readonly type: 'retrying';
       readonly host: string;
       readonly reason: string;
+      /** The attempt that follows, from 2, and how many there are at most. */
       readonly attempt: number;
+      readonly attempts: number;
       readonly delayMs: number;
     }
   /** Something was accepted and ignored, or needs the user's eye. One sentence. */

@@ -166,7 +166,7 @@ describe('a view where nothing can be drawn again', () => {
     const events: readonly ProgressEvent[] = [
       ...RESOLVED,
       transfer(10),
-      { type: 'retrying', host: 'h', reason: 'cut\n', attempt: 1, delayMs: 1500 },
+      { type: 'retrying', host: 'h', reason: 'cut\n', attempt: 2, attempts: 5, delayMs: 1500 },
       { type: 'layer-waiting', digest: B },
       { type: 'layer-done', digest: A, reused: false },
       { type: 'layer-done', digest: B, reused: true },
@@ -176,7 +176,7 @@ describe('a view where nothing can be drawn again', () => {
     view[Symbol.dispose]();
     assert.deepEqual(target.written.join('').split('\n'), [
       'fetching localhost:5000/app from localhost:5000',
-      'h: cut\\x0a; trying again in 1.5 s',
+      'h: cut\\x0a; trying again in 1.5 s (attempt 2 of 5)',
       'layer bbbbbbbbbbbb: another process is transferring it',
       'layer aaaaaaaaaaaa: 40MiB done',
       'layer bbbbbbbbbbbb: 0B already here',

@@ -1,5 +1,6 @@
 /** The engine: settings resolved once, and the store they name. */
 import { join } from 'node:path';
+import type { RegistriesConfPaths } from '../registry/registries-conf.ts';
 import type { RegistrySettings } from '../registry/registry-settings.ts';
 import type { BackendName } from '../rootfs/backend.ts';
 import { ImageStore } from '../store/image-store.ts';
@@ -14,6 +15,8 @@ export interface EngineSettings {
   readonly insecureRegistries: readonly string[];
   /** Credentials, proxies and certificates of registries; none when absent. */
   readonly registries?: RegistrySettings;
+  /** Mirrors, blocks and short names of registries; none when absent. */
+  readonly registriesConf?: RegistriesConfPaths;
   /** Forces a root file system back-end instead of probing for one. */
   readonly rootfsBackend?: BackendName;
   /** Path of runc; looked up in the usual directories when absent. */

@@ -7,9 +7,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { DigestVerifier } from '../oci/digest-verifier.ts';
 import type { ImageSource } from '../oci/image-source.ts';
-import { formatReference, type Reference } from '../oci/reference.ts';
 import type { OperationOptions } from '../progress.ts';
-import { RegistryClient } from '../registry/registry-client.ts';
 import type { EngineSettings } from './engine.ts';
 
 /** The bytes of a manifest or index, what they claim to be, and their digest (computed here). */
@@ -40,48 +38,20 @@ export interface ImageTransport extends AsyncDisposable {
 /**
  * Opens the place that `source` names.
  *
- * @throws EngineError `IMAGE_NOT_FOUND`, `IMAGE_INVALID`, `IMAGE_AMBIGUOUS` for files; a registry is
- *   not contacted before something is asked of it.
+ * @throws EngineError `IMAGE_NOT_FOUND`, `IMAGE_INVALID`, `IMAGE_AMBIGUOUS` for files; `CONFIG_INVALID`,
+ *   `REGISTRY_BLOCKED` for a registry, which is not contacted before something is asked of it.
  */
 export async function openTransport(
   source: ImageSource,
   settings: EngineSettings,
   options: OperationOptions,
 ): Promise<ImageTransport> {
-  if (source.kind === 'registry') return registryTransport(source.reference, settings, options);
+  if (source.kind === 'registry') {
+    const { openRegistryTransport } = await import('./registry-transport.ts');
+    return openRegistryTransport(source.reference, settings, options);
+  }
   const { openFileTransport } = await import('./file-transport.ts');
   return openFileTransport(source);
-}
-
-function registryTransport(
-  reference: Reference,
-  settings: EngineSettings,
-  { signal, onProgress }: OperationOptions,
-): ImageTransport {
-  const client = new RegistryClient(reference.registry, {
-    insecureRegistries: settings.insecureRegistries,
-    userAgent: `dray/${settings.version}`,
-    ...(onProgress === undefined ? {} : { onProgress }),
-  });
-  const { repository } = reference;
-  const wanted = reference.digest ?? reference.tag ?? 'latest';
-  const request = signal === undefined ? {} : { signal };
-  return {
-    source: reference.registry,
-    reference: formatReference(reference),
-    headDigest: async () => (await client.headManifest(repository, wanted, request))?.digest,
-    top: () => client.fetchManifest(repository, wanted, request),
-    manifest: async (descriptor) => {
-      const fetched = await client.fetchManifest(repository, descriptor.digest, request);
-      verifyBytes(fetched.bytes, descriptor, `manifest ${descriptor.digest} of ${repository}`);
-      return fetched;
-    },
-    smallBlob: (descriptor, maxBytes) =>
-      client.fetchSmallBlob(repository, descriptor, maxBytes, request),
-    blob: (descriptor, offset, blobSignal) =>
-      client.fetchBlob(repository, descriptor, { offset, signal: blobSignal }),
-    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
-  };
 }
 
 /**

@@ -30,10 +30,14 @@ export interface BlobSource {
 /** Yields the bytes from `offset` on, and at most one byte more than the descriptor says. */
 export async function* streamBlob(
   source: BlobSource,
-  options: { readonly offset: number; readonly signal: AbortSignal | undefined },
+  options: {
+    readonly offset: number;
+    readonly attempts?: number | undefined;
+    readonly signal: AbortSignal | undefined;
+  },
 ): AsyncGenerator<Buffer> {
   const { size } = source.descriptor;
-  const retrier = source.transport.startRetrier();
+  const retrier = source.transport.startRetrier(options.attempts);
   const position = { at: options.offset, canRange: true };
   while (position.at < size) {
     const startedAt = position.at;
@@ -77,12 +81,13 @@ async function* streamOnce(
     if (position.at > descriptor.size) return;
   }
   if (position.at >= descriptor.size) return;
-  // Without a length only the end of the connection ended the body, as a cut would.
-  if (!answer.body.isFramed) {
+  // Without a length only the end of the connection ended the body, as a cut would. A part of the
+  // range is an answer, too, but one that takes an attempt, or parts of a byte would go on for ever.
+  const isPart = answer.status === 206 && position.at > startedAt;
+  if (isPart || !answer.body.isFramed) {
     throw new TransientError('REGISTRY_UNAVAILABLE', `${where} ended after ${position.at} bytes`);
   }
-  const isPart = answer.status === 206 && position.at > startedAt;
-  if (!isPart) throw wrongSize(where, `ended after ${position.at}`, descriptor.size);
+  throw wrongSize(where, `ended after ${position.at}`, descriptor.size);
 }
 
 /** The answer, checked to begin where it should; undefined when ranges turned out not to work. */
@@ -117,18 +122,25 @@ async function requestFrom(
   }
 }
 
+/** A range that begins elsewhere, goes too far or is not as long as the body is never taken. */
 function checkRange(answer: Answer, at: number, { where, descriptor }: BlobSource): void {
   const header = headerOf(answer, 'content-range');
   const range = parseContentRange(header);
-  if (range === undefined || range.start !== at) {
-    throw new EngineError(
-      'REGISTRY_RESPONSE_INVALID',
-      `the registry was asked for ${where} from byte ${at} and answered with the range ${quote(header ?? '')}`,
-    );
-  }
-  if (range.total !== undefined && range.total !== descriptor.size) {
+  const length = headerOf(answer, 'content-length');
+  if (range !== undefined && range.total !== undefined && range.total !== descriptor.size) {
     throw wrongSize(where, `is announced with ${range.total}`, descriptor.size);
   }
+  const isFit =
+    range !== undefined &&
+    range.start === at &&
+    range.end < descriptor.size &&
+    (length === undefined || Number(length) === range.end - range.start + 1);
+  if (isFit) return;
+  const body = length === undefined ? '' : ` for ${quote(length)} bytes`;
+  throw new EngineError(
+    'REGISTRY_RESPONSE_INVALID',
+    `the registry was asked for ${where} from byte ${at} and answered with the range ${quote(header ?? '')}${body}`,
+  );
 }
 
 function checkLength(answer: Answer, { where, descriptor }: BlobSource): void {

@@ -11,7 +11,7 @@
  * earlier one said, per key: the search list and the mode as a whole, a `[[registry]]` by its prefix,
  * an alias by its name. What does not exist is as good as empty.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError, hasErrno, quote } from '../errors.ts';
 import { parseRegistriesFile, type RegistriesFile } from './registries-file.ts';
@@ -25,7 +25,8 @@ export interface ConfPlace {
 /** Where the registry configuration is. */
 export interface RegistriesConfPaths {
   readonly system: ConfPlace;
-  readonly user?: ConfPlace;
+  /** Without a file, its directory only adds to the system's. */
+  readonly user?: { readonly file?: string; readonly directory: string };
   /** The aliases that podman has recorded; read, never written. */
   readonly shortNameCache?: string;
 }
@@ -105,7 +106,7 @@ export async function loadRegistriesConf(paths: RegistriesConfPaths): Promise<Re
 
 function filesOf({ system, user }: RegistriesConfPaths): { main: string; dropIns: string[] } {
   const ofUser = user === undefined ? [] : dropInsOf(user.directory);
-  if (user !== undefined && statSync(user.file, { throwIfNoEntry: false }) !== undefined) {
+  if (user?.file !== undefined && existsSync(user.file)) {
     return { main: user.file, dropIns: ofUser };
   }
   return { main: system.file, dropIns: [...dropInsOf(system.directory), ...ofUser] };

@@ -8,12 +8,19 @@ import type { OnProgress } from '../progress.ts';
 import { type BlobOutcome, pushBlob } from './blob-push.ts';
 import { type BlobSource, streamBlob } from './blob-stream.ts';
 import { DEFAULT_UPLOAD_SIZES, type UploadSizes } from './blob-upload.ts';
+import { credentialSource } from './credential-store.ts';
 import { endpointOf } from './endpoint.ts';
 import type { Answer } from './exchange.ts';
 import { type ManifestUpload, pushManifest } from './manifest-push.ts';
 import { readManifestBody, statedDigest, verifyManifest } from './manifest-response.ts';
+import { listReferrers } from './referrer-list.ts';
 import { headerOf } from './registry-error.ts';
-import { DEFAULT_LIMITS, type TransportLimits } from './retry.ts';
+import {
+  createRetryBudget,
+  DEFAULT_LIMITS,
+  type RetryBudget,
+  type TransportLimits,
+} from './retry.ts';
 import { listTags } from './tag-list.ts';
 import { Transport } from './transport.ts';
 import { type BlobContent, verifiedContent } from './upload-content.ts';
@@ -25,9 +32,13 @@ export interface RegistryOptions {
   readonly userAgent: string;
   readonly onProgress?: OnProgress;
   readonly limits?: Partial<TransportLimits>;
+  /** Shared by the clients of one fetch; the client has its own when absent. */
+  readonly retryBudget?: RetryBudget;
   /** Answers in place of the registry's own endpoint. */
   readonly endpoint?: URL;
   readonly uploadSizes?: UploadSizes;
+  /** Credentials, proxies and certificates; none when absent. */
+  readonly registries?: RegistrySettings | undefined;
 }
 
 /** A manifest or an index, verified but not parsed. */
@@ -40,6 +51,8 @@ export interface FetchedManifest {
 
 export interface RequestOptions {
   readonly signal?: AbortSignal;
+  /** How often it is sent at most, where that differs from the client's limits. */
+  readonly attempts?: number;
 }
 
 /** Options of `pushBlob`. */
@@ -66,11 +79,15 @@ export class RegistryClient implements AsyncDisposable {
   constructor(registry: string, options: RegistryOptions) {
     this.#registry = registry;
     this.#uploadSizes = options.uploadSizes ?? DEFAULT_UPLOAD_SIZES;
+    const registries = options.registries ?? NO_REGISTRY_SETTINGS;
     this.#transport = new Transport({
+      registries,
+      credentials: credentialSource(registry, registries),
       endpoint: options.endpoint ?? endpointOf(registry, options.insecureRegistries),
       insecureRegistries: options.insecureRegistries,
       userAgent: options.userAgent,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
+      retryBudget: options.retryBudget ?? createRetryBudget(),
       onProgress: options.onProgress,
     });
   }
@@ -88,11 +105,12 @@ export class RegistryClient implements AsyncDisposable {
     options: RequestOptions = {},
   ): Promise<Descriptor | undefined> {
     const where = this.#manifestName(repository, tagOrDigest);
-    const answer = await this.#transport.retrying(options.signal, async () => {
+    const open = async (): Promise<Answer> => {
       const opened = await this.#openManifest('HEAD', repository, tagOrDigest, options);
       await opened.body.discard();
       return opened;
-    });
+    };
+    const answer = await this.#transport.retrying(options.signal, open, options.attempts);
     const digest = statedDigest(answer, where);
     const length = headerOf(answer, 'content-length') ?? '';
     if (answer.status === 405 || digest === undefined || !/^[0-9]{1,15}$/.test(length)) {
@@ -119,13 +137,14 @@ export class RegistryClient implements AsyncDisposable {
     options: RequestOptions = {},
   ): Promise<FetchedManifest> {
     const where = this.#manifestName(repository, tagOrDigest);
-    return this.#transport.retrying(options.signal, async () => {
+    const fetch = async (): Promise<FetchedManifest> => {
       const answer = await this.#openManifest('GET', repository, tagOrDigest, options);
       const bytes = await readManifestBody(answer, where);
       const stated = statedDigest(answer, where);
       const digest = verifyManifest(bytes, { asked: tagOrDigest, stated }, where);
       return { bytes, mediaType: mediaTypeOf(answer), digest };
-    });
+    };
+    return this.#transport.retrying(options.signal, fetch, options.attempts);
   }
 
   /**
@@ -149,7 +168,8 @@ export class RegistryClient implements AsyncDisposable {
       descriptor,
       where: `blob ${quote(descriptor.digest)} of ${quote(`${this.#registry}/${repository}`)}`,
     };
-    return streamBlob(source, { offset: options.offset ?? 0, signal: options.signal });
+    const { offset = 0, attempts, signal } = options;
+    return streamBlob(source, { offset, attempts, signal });
   }
 
   /**
@@ -237,6 +257,25 @@ export class RegistryClient implements AsyncDisposable {
       scope: scopeOf(repository),
       where,
       signal,
+    });
+  }
+
+  /**
+   * Manifests of one kind that refer to `digest`, such as signatures; the first page of them.
+   *
+   * @returns undefined when the registry does not know the referrers API.
+   */
+  listReferrers(
+    repository: string,
+    referrers: { readonly digest: Digest; readonly artifactType: string } & RequestOptions,
+  ): Promise<readonly Descriptor[] | undefined> {
+    const { digest, artifactType, signal } = referrers;
+    const name = `${this.#registry}/${repository}@${digest}`;
+    const where = `the referrers of ${quote(name)}`;
+    const scope = scopeOf(repository);
+    return listReferrers({
+      transport: this.#transport,
+      ...{ repository, digest, artifactType, scope, where, signal },
     });
   }
 

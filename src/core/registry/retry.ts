@@ -3,12 +3,14 @@
  *
  * | failure | sent again |
  * |---|---|
- * | status 408, 429, 500, 502, 503, 504 | yes, after Retry-After if given |
+ * | status 408, 429, 500, 502, 503, 504 | yes |
  * | connection reset, cut, stalled, timed out; temporary DNS failure | yes |
  * | connection refused, unknown host, TLS, any other status | no |
  *
- * Waits double from `retryBaseMs`, are cut by a random half so that clients do not march in step, and
- * together never pass `retryBudgetMs`.
+ * Waits double from `retryBaseMs` and are cut by a random half, so that clients do not march in step.
+ * `Retry-After` is the least that is waited, with a random tenth on top for the same reason. The waits
+ * of one request never pass `retryBudgetMs` together, those of all requests of a fetch never the
+ * `RetryBudget` that they share.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EngineError, type EngineErrorOptions, type ErrorCode } from '../errors.ts';
@@ -23,12 +25,12 @@ export interface TransportLimits {
   /** How often a request is sent at most. */
   readonly attempts: number;
   readonly retryBaseMs: number;
-  /** The sum of all waits between attempts. */
+  /** The sum of all waits between the attempts of one request. */
   readonly retryBudgetMs: number;
 }
 
 export const DEFAULT_LIMITS: TransportLimits = {
-  headTimeoutMs: 60_000,
+  headTimeoutMs: 30_000,
   stallTimeoutMs: 60_000,
   attempts: 5,
   retryBaseMs: 500,
@@ -36,6 +38,19 @@ export const DEFAULT_LIMITS: TransportLimits = {
 };
 
 const LONGEST_WAIT_MS = 15_000;
+/** Of all requests of a fetch together, those that wait side by side added up. */
+const FETCH_BUDGET_MS = 600_000;
+
+/** What several requests may still wait together, whatever the registry does to each. */
+export interface RetryBudget {
+  readonly totalMs: number;
+  remainingMs: number;
+}
+
+/** A budget for one fetch or push; ten minutes unless told otherwise. */
+export function createRetryBudget(totalMs = FETCH_BUDGET_MS): RetryBudget {
+  return { totalMs, remainingMs: totalMs };
+}
 
 /** A failure that may pass. Leaves the module only when attempts or time are used up. */
 export class TransientError extends EngineError {
@@ -66,12 +81,20 @@ export interface Retrier {
   reset(): void;
 }
 
-/** Starts counting for one request to `host`. */
-export function startRetrier(
-  limits: TransportLimits,
-  host: string,
-  onProgress: OnProgress | undefined,
-): Retrier {
+/** What a retrier needs beside the limits. */
+export interface RetrierOptions {
+  /** Who is asked, for progress. */
+  readonly host: string;
+  /** Shared with the other requests of the fetch. */
+  readonly budget: RetryBudget;
+  readonly onProgress?: OnProgress | undefined;
+  /** Instead of the limits' own. */
+  readonly attempts?: number | undefined;
+}
+
+/** Starts counting for one request. */
+export function startRetrier(limits: TransportLimits, options: RetrierOptions): Retrier {
+  const { host, budget, onProgress, attempts = limits.attempts } = options;
   let attempt = 1;
   let waitedMs = 0;
   return {
@@ -81,27 +104,37 @@ export function startRetrier(
     },
     pause: async (error, signal) => {
       if (!(error instanceof TransientError)) throw error;
-      const delayMs = Math.round(error.retryAfterMs ?? backoffMs(attempt, limits.retryBaseMs));
-      if (attempt >= limits.attempts) throw exhausted(error, `after ${attempt} attempts`);
+      if (attempt >= attempts) throw exhausted(error, `after ${attempt} attempts`);
+      const delayMs = Math.round(delayBefore(attempt, error.retryAfterMs, limits));
       if (waitedMs + delayMs > limits.retryBudgetMs) {
-        throw exhausted(error, waitTooLong(delayMs, limits.retryBudgetMs));
+        throw exhausted(error, waitTooLong(delayMs, limits.retryBudgetMs, 'a request'));
+      }
+      if (delayMs > budget.remainingMs) {
+        throw exhausted(error, waitTooLong(delayMs, budget.totalMs, 'all requests together'));
       }
       attempt += 1;
       waitedMs += delayMs;
-      onProgress?.({ type: 'retrying', host, reason: error.message, attempt, delayMs });
+      budget.remainingMs -= delayMs;
+      const { message: reason } = error;
+      onProgress?.({ type: 'retrying', host, reason, attempt, attempts, delayMs });
       await pauseFor(delayMs, signal);
     },
   };
 }
 
-function backoffMs(attempt: number, baseMs: number): number {
-  const full = Math.min(baseMs * 2 ** (attempt - 1), LONGEST_WAIT_MS);
-  return full * (0.5 + Math.random() / 2);
+function delayBefore(
+  attempt: number,
+  retryAfterMs: number | undefined,
+  { retryBaseMs }: TransportLimits,
+): number {
+  const full = Math.min(retryBaseMs * 2 ** (attempt - 1), LONGEST_WAIT_MS);
+  const backoffMs = full * (0.5 + Math.random() / 2);
+  return Math.max(backoffMs, (retryAfterMs ?? 0) * (1 + Math.random() / 10));
 }
 
-function waitTooLong(delayMs: number, budgetMs: number): string {
+function waitTooLong(delayMs: number, budgetMs: number, whose: string): string {
   const seconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`;
-  return `the next attempt is due in ${seconds(delayMs)}, more than the ${seconds(budgetMs)} that dray waits in all`;
+  return `the next attempt is due in ${seconds(delayMs)}, which is over the ${seconds(budgetMs)} that dray waits for ${whose}`;
 }
 
 function exhausted(error: TransientError, why: string): EngineError {
@@ -132,7 +165,7 @@ export function cancelled(signal: AbortSignal): EngineError {
 export function parseRetryAfter(value: string | undefined, nowMs: number): number | undefined {
   if (value === undefined) return undefined;
   const text = value.trim();
-  if (/^[0-9]{1,15}$/.test(text)) return Number(text) * 1000;
+  if (/^[0-9]+$/.test(text)) return Math.min(Number(text) * 1000, Number.MAX_SAFE_INTEGER);
   const date = /^[A-Z][A-Za-z0-9 ,:-]{1,40}$/.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
 }

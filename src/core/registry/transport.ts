@@ -10,20 +10,15 @@
  */
 import { EngineError, quote } from '../errors.ts';
 import type { OnProgress } from '../progress.ts';
-import { type Authorizer, createAuthorizer } from './auth.ts';
+import { type Authorizer, createAuthorizer, loginHint } from './auth.ts';
+import { type Connections, openConnections } from './connections.ts';
+import type { CredentialSource } from './credentials.ts';
 import { redactUrl, refusalOf } from './endpoint.ts';
-import {
-  type Answer,
-  type Connections,
-  closeConnections,
-  exchange,
-  type Method,
-  openConnections,
-  type Request,
-} from './exchange.ts';
+import { type Answer, exchange, type Method, type Request } from './exchange.ts';
 import { headerOf, statusError } from './registry-error.ts';
+import type { RegistrySettings } from './registry-settings.ts';
 import type { RequestBody } from './request-body.ts';
-import { type Retrier, startRetrier, type TransportLimits } from './retry.ts';
+import { type Retrier, type RetryBudget, startRetrier, type TransportLimits } from './retry.ts';
 
 const MAX_REDIRECTS = 5;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -35,6 +30,8 @@ export interface TransportOptions {
   readonly insecureRegistries: readonly string[];
   readonly userAgent: string;
   readonly limits: TransportLimits;
+  /** What all requests may wait together. */
+  readonly retryBudget: RetryBudget;
   readonly onProgress: OnProgress | undefined;
 }
 
@@ -59,17 +56,17 @@ export interface RegistryRequest {
 /** Sends requests to one registry; owns its connections. */
 export class Transport implements Disposable {
   readonly #options: TransportOptions;
-  readonly #connections: Connections = openConnections();
+  readonly #connections: Connections;
   readonly #authorizer: Authorizer;
   readonly #warned = new Set<string>();
   #isClosed = false;
 
   constructor(options: TransportOptions) {
     this.#options = options;
-    const { endpoint, insecureRegistries } = options;
-    const send = (url: URL): Promise<Answer> =>
-      this.#send({ method: 'GET', url, headers: {}, signal: undefined });
-    this.#authorizer = createAuthorizer({ endpoint, insecureRegistries, send });
+    this.#connections = openConnections(options.registries);
+    const send = (request: TokenRequest): Promise<Answer> =>
+      this.#send({ ...request, signal: undefined });
+    this.#authorizer = createAuthorizer({ ...options, send });
   }
 
   /** Host and port of the registry, for messages. */
@@ -77,10 +74,15 @@ export class Transport implements Disposable {
     return this.#options.endpoint.host;
   }
 
+  /** The identity token that a token service gave last. */
+  get identityToken(): string | undefined {
+    return this.#authorizer.identityToken;
+  }
+
   /** Counts the attempts of one request. */
-  startRetrier(): Retrier {
-    const { limits, onProgress } = this.#options;
-    return startRetrier(limits, this.host, onProgress);
+  startRetrier(attempts?: number): Retrier {
+    const { limits, retryBudget, onProgress } = this.#options;
+    return startRetrier(limits, { host: this.host, budget: retryBudget, onProgress, attempts });
   }
 
   /**
@@ -88,8 +90,12 @@ export class Transport implements Disposable {
    *
    * @throws EngineError as `Retrier.pause`
    */
-  async retrying<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-    const retrier = this.startRetrier();
+  async retrying<T>(
+    signal: AbortSignal | undefined,
+    work: () => Promise<T>,
+    attempts?: number,
+  ): Promise<T> {
+    const retrier = this.startRetrier(attempts);
     for (;;) {
       try {
         return await work();
@@ -145,7 +151,8 @@ export class Transport implements Disposable {
   /** Closes all connections: what is under way fails and is not sent again. Idempotent. */
   [Symbol.dispose](): void {
     this.#isClosed = true;
-    closeConnections(this.#connections);
+    this.#authorizer[Symbol.dispose]();
+    this.#connections.close();
   }
 
   #isChallenge({ status, url }: Answer): boolean {
@@ -154,7 +161,10 @@ export class Transport implements Disposable {
 
   async #accept(answer: Answer, { expects, doing }: RegistryRequest): Promise<Answer> {
     if (expects.includes(answer.status)) return answer;
-    throw await statusError(answer, doing);
+    const error = await statusError(answer, doing);
+    const isOurs = answer.url.origin === this.#options.endpoint.origin;
+    if (error.code !== 'REGISTRY_UNAUTHORIZED' || !isOurs) throw error;
+    throw new EngineError(error.code, error.message, { hint: loginHint(this.#options) });
   }
 
   async #rejected(answer: Answer, request: RegistryRequest): Promise<EngineError> {
@@ -162,7 +172,7 @@ export class Transport implements Disposable {
     return new EngineError(
       'REGISTRY_UNAUTHORIZED',
       `credentials rejected by ${this.host}: ${error.message}`,
-      error.hint === undefined ? {} : { hint: error.hint },
+      { hint: loginHint(this.#options) },
     );
   }
 

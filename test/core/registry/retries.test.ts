@@ -52,7 +52,7 @@ describe('a request that fails', () => {
       assert.equal(registry.requests.length, 2);
       const [event] = events;
       assert.ok(event?.type === 'retrying');
-      assert.deepEqual([event.host, event.attempt], [registry.host, 2]);
+      assert.deepEqual([event.host, event.attempt, event.attempts], [registry.host, 2, 3]);
     });
   }
 
@@ -60,7 +60,8 @@ describe('a request that fails', () => {
     failFirst(1, { status: 429, headers: { 'retry-after': '1' } });
     const started = performance.now();
     const [event] = await fetchManifest();
-    assert.ok(event?.type === 'retrying' && event.delayMs === 1000);
+    assert.ok(event?.type === 'retrying');
+    assert.ok(event.delayMs >= 1000 && event.delayMs <= 1100, `waited ${event.delayMs} ms`);
     assert.ok(performance.now() - started >= 990);
   });
 
@@ -84,16 +85,11 @@ describe('a request that fails', () => {
     it(`is given up at once when Retry-After is ${retryAfter.length > 12 ? 'far away' : retryAfter}`, async () => {
       failFirst(99, { status: 429, headers: { 'retry-after': retryAfter } });
       const started = performance.now();
-      const attempt = fetchManifest();
-      if (retryAfter === '9999999999999999999') {
-        await assert.rejects(attempt, engineError('REGISTRY_UNAVAILABLE', /after 3 attempts/));
-      } else {
-        await assert.rejects(
-          attempt,
-          engineError('REGISTRY_UNAVAILABLE', /more than the 3 s that dray waits/),
-        );
-        assert.equal(registry.requests.length, 1);
-      }
+      await assert.rejects(
+        fetchManifest(),
+        engineError('REGISTRY_UNAVAILABLE', /over the 3 s that dray waits for a request/),
+      );
+      assert.equal(registry.requests.length, 1);
       assert.ok(performance.now() - started < 2_000);
     });
   }
@@ -102,7 +98,7 @@ describe('a request that fails', () => {
     failFirst(99, { status: 429, headers: { 'retry-after': '1' } });
     await assert.rejects(
       fetchManifest({ attempts: 99, retryBudgetMs: 1_500 }),
-      engineError('REGISTRY_UNAVAILABLE', /waits in all/),
+      engineError('REGISTRY_UNAVAILABLE', /that dray waits for a request/),
     );
     assert.equal(registry.requests.length, 2);
   });

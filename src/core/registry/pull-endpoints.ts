@@ -1,0 +1,108 @@
+/** Where a reference is physically: the mirrors and the location that registries.conf gives for it. Pure. */
+import { EngineError, quote } from '../errors.ts';
+import { formatReference, parseReference, type Reference } from '../oci/reference.ts';
+import type { Location, Mirror, RegistriesConf, RegistryRule } from './registries-conf.ts';
+
+/** One place to ask for an image. */
+export interface PullEndpoint {
+  /** Host with an optional port; credentials are looked up for it and for no other. */
+  readonly registry: string;
+  readonly repository: string;
+  /** Plain HTTP may be spoken. */
+  readonly isInsecure: boolean;
+}
+
+/**
+ * The places to ask for `reference`, in this order: the mirrors that serve for it, then the location.
+ * Never empty; without a rule it is the reference's own registry.
+ *
+ * @throws EngineError `REGISTRY_BLOCKED`; `CONFIG_INVALID` when a rewritten name is no reference
+ */
+export function pullEndpoints(
+  reference: Reference,
+  conf: RegistriesConf,
+): readonly [PullEndpoint, ...PullEndpoint[]] {
+  const name = formatReference(reference);
+  const found = findRule(name, conf);
+  if (found === undefined) {
+    const { registry, repository } = reference;
+    return [{ registry, repository, isInsecure: false }];
+  }
+  const { rule, matchedLength } = found;
+  if (rule.isBlocked) throw blocked(name, rule);
+  const endpointAt = (location: Location): PullEndpoint =>
+    endpointOf(name, { rule, location, matchedLength });
+  const [first, ...rest] = rule.mirrors
+    .filter((mirror) => servesFor(mirror, reference))
+    .map(endpointAt);
+  const primary = endpointAt(rule);
+  return first === undefined ? [primary] : [first, ...rest, primary];
+}
+
+interface FoundRule {
+  readonly rule: RegistryRule;
+  /** How much of the name the prefix stands for. */
+  readonly matchedLength: number;
+}
+
+/** The rule with the longest prefix that fits; of two equal lengths the one that is listed first. */
+function findRule(name: string, { rules }: RegistriesConf): FoundRule | undefined {
+  let best: FoundRule | undefined;
+  for (const rule of rules.values()) {
+    const matchedLength = matchOf(name, rule.prefix);
+    if (matchedLength === undefined) continue;
+    if (best === undefined || rule.prefix.length > best.rule.prefix.length) {
+      best = { rule, matchedLength };
+    }
+  }
+  return best;
+}
+
+/** A prefix ends where a part of the name ends: `a.b/c` fits `a.b/c:1` and `a.b/c/d`, not `a.b/cd`. */
+function matchOf(name: string, prefix: string): number | undefined {
+  if (prefix.startsWith('*.')) {
+    const host = name.slice(0, name.indexOf('/'));
+    return host.endsWith(prefix.slice(1)) ? host.length : undefined;
+  }
+  if (!name.startsWith(prefix)) return undefined;
+  const next = name.charAt(prefix.length);
+  // Behind a bare host a colon begins a port, and that is another registry.
+  const ends = prefix.includes('/') ? ['', ':', '/', '@'] : ['/'];
+  return ends.includes(next) ? prefix.length : undefined;
+}
+
+function servesFor({ pullFromMirror }: Mirror, { digest }: Reference): boolean {
+  if (pullFromMirror === 'all') return true;
+  return (pullFromMirror === 'digest-only') === (digest !== undefined);
+}
+
+function endpointOf(
+  name: string,
+  found: { rule: RegistryRule; location: Location; matchedLength: number },
+): PullEndpoint {
+  const { rule, location, matchedLength } = found;
+  const { isInsecure } = location;
+  const text =
+    location.location === undefined ? name : location.location + name.slice(matchedLength);
+  try {
+    const { registry, repository } = parseReference(text);
+    return { registry, repository, isInsecure };
+  } catch (cause) {
+    if (!(cause instanceof EngineError)) throw cause;
+    throw new EngineError(
+      'CONFIG_INVALID',
+      `${quote(rule.file)} makes ${quote(text)} of ${quote(name)}, which is no reference: ${cause.message}`,
+      { cause },
+    );
+  }
+}
+
+function blocked(name: string, rule: RegistryRule): EngineError {
+  return new EngineError(
+    'REGISTRY_BLOCKED',
+    `${quote(name)} may not be fetched: ${quote(rule.file)} blocks ${quote(rule.prefix)}`,
+    {
+      hint: `Take "blocked" of the [[registry]] "${rule.prefix}" out of "${rule.file}" if it is meant to be used.`,
+    },
+  );
+}
