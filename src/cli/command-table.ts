@@ -16,6 +16,8 @@ type Loader = () => Promise<{ readonly default: unknown }>;
 
 /** oclif command id (words joined by a colon) → its module. */
 export const COMMAND_LOADERS: Readonly<Record<string, Loader>> = {
+  enter: () => import('../commands/enter.ts'),
+  exec: () => import('../commands/exec.ts'),
   fetch: () => import('../commands/fetch.ts'),
   help: () => import('../commands/help.ts'),
   'image:export': () => import('../commands/image/export.ts'),

@@ -1,6 +1,6 @@
 /**
- * Exit statuses. `run` passes the status of its container through and keeps 125, 126 and 127 for
- * what went wrong before there was one, as docker does.
+ * Exit statuses. `run` and `enter` pass the status of their process through and keep 125, 126 and
+ * 127 for what went wrong before there was one, as docker does.
  */
 import { EngineError } from '../core/errors.ts';
 import { CancelledError } from './process-signals.ts';
@@ -15,11 +15,14 @@ export const EXIT = {
   notFound: 127,
 } as const;
 
+/** Commands that end with the status of a process in a container. */
+const PASSING_ON: readonly string[] = ['run', 'enter', 'exec'];
+
 /** The status for an error of the command `id`. */
 export function exitStatusOf(error: unknown, id: string | undefined): number {
   if (error instanceof CancelledError) return error.exitStatus;
   const code = error instanceof EngineError ? error.code : undefined;
-  if (id === 'run') return runStatusOf(code);
+  if (PASSING_ON.includes(id ?? '')) return runStatusOf(code);
   return code === 'USAGE_INVALID' ? EXIT.usage : EXIT.failure;
 }
 

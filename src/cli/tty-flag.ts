@@ -1,9 +1,10 @@
 /** `-t` where there is no terminal. */
-import type { RunOptions } from '../core/runtime/run-options.ts';
 import { writeStderr } from './output.ts';
 
 /** `options` without a terminal if there is none to give, which is said on standard error. */
-export async function withUsableTerminal(options: RunOptions): Promise<RunOptions> {
+export async function withUsableTerminal<Options extends { readonly tty: boolean }>(
+  options: Options,
+): Promise<Options> {
   if (!options.tty) return options;
   const { isTerminal } = await import('./terminal.ts');
   if (isTerminal('stdin') || isTerminal('stdout')) return options;

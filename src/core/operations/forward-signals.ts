@@ -25,7 +25,7 @@ const SIGNALS_UNTIL_KILL = 3;
  */
 export function forwardSignals(
   source: SignalSource,
-  container: RunningContainer,
+  container: Pick<RunningContainer, 'forward' | 'kill'>,
   options: ForwardOptions,
 ): Disposable {
   let endRequests = 0;

@@ -130,9 +130,9 @@ function readStart(path: string): Buffer {
 }
 
 /** The kernel's rule: root needs any execute bit; others the one of the first class they are in. */
-function mayExecute(
+export function mayExecute(
   file: { readonly mode: number; readonly uid: number; readonly gid: number },
-  user: ResolvedUser,
+  user: Pick<ResolvedUser, 'uid' | 'gid' | 'additionalGids'>,
 ): boolean {
   if (user.uid === 0) {
     return (file.mode & 0o111) !== 0;

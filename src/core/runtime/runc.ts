@@ -14,7 +14,8 @@ export type { ContainerExit, RunningContainer } from './runc-run.ts';
  * @throws SystemCallError when runc cannot be started
  */
 export function runContainer(run: RuncRun): RunningContainer {
-  return !run.tty && isHandedOver(run) ? runDetached(run) : runAttached(run);
+  const isOwn = run.stdio !== undefined || (!run.tty && isHandedOver(run));
+  return isOwn ? runDetached(run) : runAttached(run);
 }
 
 // st_rdev of /dev/null, device 1:3.
@@ -24,7 +25,7 @@ const NULL_DEVICE = 0x103;
  * Whether our descriptors can be the container's own. runc gives what it hands on to the container's
  * user; that must never happen to a file or a terminal of somebody else, so such a one is copied.
  */
-function isHandedOver({ stdin, uid }: RuncRun): boolean {
+export function isHandedOver({ stdin, uid }: Pick<RuncRun, 'stdin' | 'uid'>): boolean {
   const descriptors = stdin === 'inherit' ? [0, 1, 2] : [1, 2];
   return descriptors.every((descriptor) => {
     const found = fstatSync(descriptor);
