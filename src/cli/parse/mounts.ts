@@ -1,24 +1,11 @@
-/** `-v`, `--mount` and `--tmpfs`, in docker's notation. */
+/** `-v` and `--tmpfs`, in docker's notation. */
 import { resolve } from 'node:path';
 import { quote } from '../../core/errors.ts';
-import type {
-  BindPropagation,
-  MountRequest,
-  TmpfsRequest,
-} from '../../core/runtime/run-options.ts';
+import { isVolumeName, VOLUME_NAME_RULE } from '../../core/oci/volume-name.ts';
+import type { MountRequest, TmpfsRequest } from '../../core/runtime/run-options.ts';
 import { parseTmpfsOptions } from './tmpfs-options.ts';
 import { usageError } from './usage-error.ts';
-
-const PROPAGATIONS: ReadonlySet<string> = new Set(['private', 'rprivate', 'slave', 'rslave']);
-/** Hints for other systems' file systems and security modules, without meaning here. */
-const IGNORED_MODES: ReadonlySet<string> = new Set(['z', 'Z', 'consistent', 'cached', 'delegated']);
-const VOLUME_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$/;
-
-interface VolumeMode {
-  readonly readOnly: boolean;
-  readonly copyUp: boolean;
-  readonly propagation: BindPropagation;
-}
+import { parseVolumeMode } from './volume-mode.ts';
 
 /**
  * One `-v [SOURCE:]DESTINATION[:MODE,…]`. A source with a slash or a leading dot is a path, relative
@@ -28,24 +15,22 @@ export function parseVolumeFlag(text: string, cwd: string): MountRequest {
   const parts = text.split(':');
   const [first = '', second, third] = parts;
   if (parts.length > 3 || parts.includes('')) {
-    throw usageError(`-v ${quote(text)} is not of the form [SOURCE:]DESTINATION[:MODE].`);
+    throw usageError(`-v ${quote(text)} is not of the form [SOURCE:]DESTINATION[:MODE].`, {
+      hint: 'For a path with a colon use --mount.',
+    });
   }
   if (second === undefined) {
-    return {
-      type: 'volume',
-      destination: requireAbsolute(first, text),
-      readOnly: false,
-      copyUp: true,
-    };
+    const destination = requireAbsolute(first, text);
+    return { type: 'volume', destination, readOnly: false, copyUp: true };
   }
   const destination = requireAbsolute(second, text);
-  const { readOnly, copyUp, propagation } = parseMode(third, text);
+  const { copyUp, recursive, propagation, ...shared } = parseVolumeMode(third, text);
   if (!isHostPath(first)) {
-    return { type: 'volume', name: requireVolumeName(first, text), destination, readOnly, copyUp };
+    const name = requireVolumeName(first, text);
+    return { type: 'volume', name, destination, copyUp, ...shared };
   }
-  const source = resolve(cwd, first);
-  const bind = { createSource: true, recursive: true, propagation } as const;
-  return { type: 'bind', source, destination, readOnly, ...bind };
+  const bind = { createSource: true, recursive, propagation } as const;
+  return { type: 'bind', source: resolve(cwd, first), destination, ...bind, ...shared };
 }
 
 /** One `--tmpfs DESTINATION[:OPTIONS]`. */
@@ -64,41 +49,6 @@ function isHostPath(source: string): boolean {
   return source.startsWith('/') || source.startsWith('.');
 }
 
-function parseMode(mode: string | undefined, text: string): VolumeMode {
-  let readOnly = false;
-  let copyUp = true;
-  let propagation: BindPropagation = 'rprivate';
-  for (const word of mode?.split(',') ?? []) {
-    if (word === 'ro' || word === 'rw') {
-      readOnly = word === 'ro';
-    } else if (word === 'nocopy') {
-      copyUp = false;
-    } else if (!IGNORED_MODES.has(word)) {
-      propagation = requirePropagation(word, `-v ${quote(text)}`);
-    }
-  }
-  return { readOnly, copyUp, propagation };
-}
-
-/** A propagation that works; `flag` begins the sentence of the error. */
-export function requirePropagation(word: string, flag: string): BindPropagation {
-  if (word === 'shared' || word === 'rshared') {
-    throw usageError(`${flag}: mounts of a container cannot be ${word} with the host.`, {
-      hint: 'Use rslave, which lets mounts of the host appear in the container.',
-    });
-  }
-  if (!isPropagation(word)) {
-    throw usageError(`${flag}: ${quote(word)} is not a mode.`, {
-      hint: 'Modes are ro, rw, nocopy, private, rprivate, slave and rslave.',
-    });
-  }
-  return word;
-}
-
-function isPropagation(word: string): word is BindPropagation {
-  return PROPAGATIONS.has(word);
-}
-
 /** A destination: absolute. What it may be is decided in the image. */
 export function requireAbsolute(destination: string, text: string): string {
   if (!destination.startsWith('/')) {
@@ -111,9 +61,9 @@ export function requireAbsolute(destination: string, text: string): string {
 
 /** The name of a volume, safe as a file name. */
 export function requireVolumeName(name: string, text: string): string {
-  if (!VOLUME_NAME.test(name)) {
+  if (!isVolumeName(name)) {
     throw usageError(`${quote(name)} in ${quote(text)} is neither a path nor a volume's name.`, {
-      hint: 'Write a path with a leading "/" or "./"; a name has letters, digits, "_", "." and "-".',
+      hint: `Write a path with a leading "/" or "./"; a name has ${VOLUME_NAME_RULE}.`,
     });
   }
   return name;

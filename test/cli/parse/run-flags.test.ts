@@ -160,8 +160,8 @@ describe('parseRunFlags', () => {
     ],
     ['--mount target=/d', () => ({ mounts: [volume] })],
     [
-      '--mount source=v,target=/d,volume-nocopy',
-      () => ({ mounts: [{ ...volume, name: 'v', copyUp: false }] }),
+      '--mount source=vol,target=/d,volume-nocopy',
+      () => ({ mounts: [{ ...volume, name: 'vol', copyUp: false }] }),
     ],
     [
       '--mount type=bind,"src=/a,""b",dst=/d',
