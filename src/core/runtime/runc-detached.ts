@@ -10,9 +10,10 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasErrno } from '../errors.ts';
 import { adoptOrphans, waitForOrphan } from '../host/child-reaper.ts';
+import { outOfMemoryKills, removeGroup } from '../host/control-group.ts';
 import { type AttachedProcess, spawnAttached } from '../host/process.ts';
 import { parseSignal } from '../oci/signals.ts';
-import { controlGroups, endContainer, removeGroup } from './end-container.ts';
+import { controlGroups, endContainer } from './end-container.ts';
 import { RUNC_ENVIRONMENT } from './runc-program.ts';
 import {
   type ContainerExit,
@@ -29,8 +30,9 @@ import { SignalMailbox } from './signal-mailbox.ts';
 export function runDetached(run: RuncRun): RunningContainer {
   adoptOrphans();
   removePidFile(run);
-  const runc = spawnAttached(runArguments(run, '--detach'), {
-    stdio: [run.stdin, 'inherit', 'inherit'],
+  const console = run.consoleSocket === undefined ? [] : ['--console-socket', run.consoleSocket];
+  const runc = spawnAttached(runArguments(run, '--detach', ...console), {
+    stdio: [...(run.stdio ?? [run.stdin, 'inherit', 'inherit'])],
     env: RUNC_ENVIRONMENT,
     newSession: true,
   });
@@ -64,9 +66,15 @@ async function supervise(
   mailbox.open(pid);
   run.onStarted?.(pid);
   const end = await waitForOrphan(pid, () => mailbox.close());
+  const isOutOfMemory = end.signalName === 'SIGKILL' && outOfMemoryKills(controlGroups(run)) > 0;
   await removeState(run);
   const status = end.signalName === null ? end.status : 128 + (parseSignal(end.signalName) ?? 0);
-  return { status: status ?? 0, isStarted: true };
+  return {
+    status: status ?? 0,
+    isStarted: true,
+    ...(end.signalName === null ? {} : { signal: end.signalName }),
+    ...(isOutOfMemory ? { isOutOfMemory } : {}),
+  };
 }
 
 /**

@@ -25,6 +25,10 @@ export interface RuncRun {
   readonly uid: number;
   /** `cgroupsPath` of the runtime config. */
   readonly cgroupsPath?: string;
+  /** The container's descriptors 0 to 2, where they are not ours. Then runc never copies. */
+  readonly stdio?: readonly (number | 'ignore')[];
+  /** Where a socket listens that takes the terminal of a container; `stdio` is given then, too. */
+  readonly consoleSocket?: string;
   /** Called once when the container's process runs, with its pid on the host. */
   readonly onStarted?: (pid: number) => void;
 }
@@ -47,6 +51,10 @@ export interface ContainerExit {
   readonly status: number;
   /** Whether the container's process was started at all. */
   readonly isStarted: boolean;
+  /** The signal that ended its process, where that is known. */
+  readonly signal?: string;
+  /** Whether it ended for want of memory. */
+  readonly isOutOfMemory?: boolean;
   /**
    * Why the container's process never ran. runc has printed its own words on stderr already.
    * `COMMAND_NOT_FOUND`, `COMMAND_NOT_EXECUTABLE` or `RUNTIME_FAILED`.

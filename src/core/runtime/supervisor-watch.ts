@@ -25,6 +25,8 @@ export interface WatchTarget {
   readonly containerId: string;
   /** `cgroupsPath` of the runtime config; absent, control groups are left alone. */
   readonly cgroupsPath?: string;
+  /** Descriptor of the container's lock. The watch shares it, so it is free when both are done. */
+  readonly lockFd?: number;
 }
 
 /** A running watch. */
@@ -55,32 +57,40 @@ has_ended() {
 tries=0
 while [ $tries -lt 60 ]; do
   for group in "$@"; do
-    [ -d "$group" ] && while read -r member; do kill -9 "$member"; done < "$group/cgroup.procs"
+    [ -d "$group" ] || continue
+    while read -r member; do kill -9 "$member"; done < "$group/cgroup.procs"
+    # In version 1 not even this signal reaches a frozen process.
+    [ -e "$group/freezer.state" ] && echo THAWED > "$group/freezer.state"
   done
-  [ -e "$root/$id/state.json" ] && "$runc" --root "$root" delete --force "$id"
+  [ -e "$root/$id/state.json" ] && "$runc" --root "$root" delete --force "$id" 3>&-
   if [ -n "$told" ] && has_ended "$told"; then break; fi
   tries=$((tries + 1))
-  sleep 0.05
+  sleep 0.05 3>&-
 done
-"$runc" --root "$root" delete --force "$id"
+"$runc" --root "$root" delete --force "$id" 3>&-
 for group in "$@"; do [ -d "$group" ] && rmdir "$group"; done
 `;
 
 /**
- * Starts the watch; call it before runc is started. It holds none of our descriptors but the pipe,
- * and does not keep our event loop alive.
+ * Starts the watch; call it before runc is started. It holds none of our descriptors but the pipe
+ * and the lock, and does not keep our event loop alive.
  *
  * @throws SystemCallError when the shell cannot be started
  */
 export function startWatch(target: WatchTarget): Watch {
-  const { runcPath, runtimeRoot, containerId, cgroupsPath } = target;
+  const { runcPath, runtimeRoot, containerId, cgroupsPath, lockFd } = target;
   const groups =
     cgroupsPath === undefined
       ? []
       : cgroupDirectories(cgroupsPath, readFileSync('/proc/self/cgroup', 'utf8'));
   const shell = spawnAttached(
     ['/bin/sh', '-c', SCRIPT, 'dray-watch', runcPath, runtimeRoot, containerId, ...groups],
-    { stdio: ['pipe', 'ignore', 'ignore'], env: RUNC_ENVIRONMENT, cwd: '/', newSession: true },
+    {
+      stdio: ['pipe', 'ignore', 'ignore', ...(lockFd === undefined ? [] : [lockFd])],
+      env: RUNC_ENVIRONMENT,
+      cwd: '/',
+      newSession: true,
+    },
   );
   shell.unref();
   const pipe = shell.stdio[0] as Writable | null;

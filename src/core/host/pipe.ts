@@ -1,0 +1,45 @@
+/** Real pipes. Node makes sockets of its own, which nobody can open again through /dev/stdout. */
+import { Socket } from 'node:net';
+import { nativeFunction } from './ffi.ts';
+import { throwLastError } from './libc.ts';
+
+const pipe2 = nativeFunction('pipe2', { arguments: ['pointer', 'i32'], return: 'i32' });
+const O_CLOEXEC = 0x8_0000;
+
+/** The two ends of a pipe. Whoever asked for it closes both. */
+export interface Pipe {
+  readonly readFd: number;
+  readonly writeFd: number;
+}
+
+/** @throws SystemCallError */
+export function makePipe(): Pipe {
+  const ends = Buffer.alloc(8);
+  if (pipe2()(ends, O_CLOEXEC) !== 0) throwLastError('pipe2', 'while making a pipe');
+  return { readFd: ends.readInt32LE(0), writeFd: ends.readInt32LE(4) };
+}
+
+const CHUNK_BYTES = 65_536;
+
+/**
+ * Gives everything that arrives at `readFd` to `onChunk`, whose buffer is used again as soon as it
+ * returns. While `onChunk` works nothing more is read, so a writer that is faster waits. Resolves
+ * when all writing ends are closed. The descriptor is closed then.
+ */
+export function drainPipe(readFd: number, onChunk: (chunk: Buffer) => void): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  const onread = {
+    buffer,
+    callback: (length: number) => {
+      onChunk(buffer.subarray(0, length));
+      return true;
+    },
+  };
+  // Node's types know `onread` for connect() only; the constructor takes it as well.
+  const socket = new Socket({ fd: readFd, readable: true, writable: false, onread } as object);
+  socket.on('error', () => {});
+  socket.on('close', () => resolve());
+  socket.resume();
+  return promise;
+}
