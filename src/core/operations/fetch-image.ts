@@ -7,7 +7,7 @@ import { chainIdOf } from '../oci/digest.ts';
 import { type ImageSource, parseImageSource } from '../oci/image-source.ts';
 import { hostPlatform, type Platform } from '../oci/platform.ts';
 import type { PullPolicy } from '../oci/pull-policy.ts';
-import { formatReference } from '../oci/reference.ts';
+import { formatReference, isShortName, type Reference } from '../oci/reference.ts';
 import type { OnProgress, OperationOptions } from '../progress.ts';
 import { putSmallBlob } from '../store/blob-store.ts';
 import type { ImageRecord } from '../store/image-store.ts';
@@ -38,6 +38,9 @@ export interface FetchedImage {
  * Brings the image that `source` names into the store: a reference, or `oci:DIR[:TAG]`,
  * `oci-archive:FILE`, `docker-archive:FILE`.
  *
+ * A name without a registry means what the host's registries.conf says, and docker.io where it says
+ * nothing; the image gets the name that was found.
+ *
  * Files are read whatever the pull policy, since that takes no network; an image that they gave before
  * and that is still whole is not read again.
  *
@@ -53,24 +56,73 @@ export async function fetchImage(
   options: FetchOptions,
 ): Promise<FetchedImage> {
   const parsed = parseImageSource(source);
-  const { platform } = options;
+  if (parsed.kind === 'registry' && isShortName(source)) {
+    return fetchShortName(engine, parsed.reference, { source, ...options });
+  }
+  return fetchSource(engine, parsed, { source, ...options });
+}
+
+/** What the user typed, beside the options. */
+interface SourceOptions extends FetchOptions {
+  readonly source: string;
+}
+
+/**
+ * The image of a name without a registry. Where its name at docker.io, or what else the name may
+ * mean, is in the store, that is the image unless the policy is to look for a newer one.
+ */
+async function fetchShortName(
+  engine: Engine,
+  atDockerHub: Reference,
+  options: SourceOptions,
+): Promise<FetchedImage> {
+  const { pullPolicy, platform, source } = options;
+  const stored = (reference: Reference): ImageRecord | undefined =>
+    pullPolicy === 'update'
+      ? undefined
+      : findComplete(engine, { reference: formatReference(reference), platform });
+  const direct = stored(atDockerHub);
+  if (direct !== undefined) return unchanged(direct);
+  const { candidatesOf, fetchFirst } = await import('./search-registries.ts');
+  const candidates = await candidatesOf(source, engine.settings);
+  const known = candidates.map(stored).find((record) => record !== undefined);
+  if (known !== undefined) return unchanged(known);
+  if (pullPolicy === 'never') throw notInStore(source);
+  return fetchFirst(candidates, options, (reference, onProgress) => {
+    const name = formatReference(reference);
+    return fetchSource(
+      engine,
+      { kind: 'registry', reference },
+      { ...options, source: name, onProgress },
+    );
+  });
+}
+
+async function fetchSource(
+  engine: Engine,
+  parsed: ImageSource,
+  options: SourceOptions,
+): Promise<FetchedImage> {
+  const { platform, source } = options;
   const named = parsed.kind === 'registry' ? formatReference(parsed.reference) : undefined;
   const existing =
     named === undefined ? undefined : findComplete(engine, { reference: named, platform });
   if (existing !== undefined && options.pullPolicy !== 'update') return unchanged(existing);
-  if (named !== undefined && options.pullPolicy === 'never') {
-    throw new EngineError('IMAGE_NOT_FOUND', `the image ${quote(source)} is not in the store`, {
-      hint: `Run "dray fetch ${source}" first, or use another pull policy.`,
-    });
-  }
+  if (named !== undefined && options.pullPolicy === 'never') throw notInStore(source);
   await using transport = await openTransport(parsed, engine.settings, options);
   options.onProgress?.({ type: 'resolving', reference: source, source: transport.source });
   // Awaited here: the transport must stay open until the transfer has ended.
-  if (named === undefined) return await fetchFromFiles(engine, transport, { source, ...options });
+  if (named === undefined) return await fetchFromFiles(engine, transport, options);
   if (existing !== undefined && (await isUpToDate(parsed, existing, transport))) {
     return unchanged(existing);
   }
-  return await transfer(engine, transport, { source, ...options });
+  return await transfer(engine, transport, options);
+}
+
+function notInStore(source: string): EngineError {
+  return new EngineError('IMAGE_NOT_FOUND', `the image ${quote(source)} is not in the store`, {
+    hint: `Run "dray fetch ${source}" first, or use another pull policy.`,
+  });
 }
 
 /** Options of `fetchFromFiles`. */

@@ -125,14 +125,13 @@ async function requestFrom(
 /** A range that begins elsewhere, goes too far or is not as long as the body is never taken. */
 function checkRange(answer: Answer, at: number, { where, descriptor }: BlobSource): void {
   const header = headerOf(answer, 'content-range');
-  const range = parseContentRange(header);
   const length = headerOf(answer, 'content-length');
-  if (range !== undefined && range.total !== undefined && range.total !== descriptor.size) {
+  const range = parseContentRange(header);
+  if (range?.start === at && range.total !== undefined && range.total !== descriptor.size) {
     throw wrongSize(where, `is announced with ${range.total}`, descriptor.size);
   }
   const isFit =
-    range !== undefined &&
-    range.start === at &&
+    range?.start === at &&
     range.end < descriptor.size &&
     (length === undefined || Number(length) === range.end - range.start + 1);
   if (isFit) return;

@@ -153,6 +153,8 @@ describe('fetchBlob', () => {
   const wrongRanges = [
     'bytes 0-9/10',
     `bytes 999-${BYTES.length - 1}/${BYTES.length}`,
+    `bytes 1000-${BYTES.length}/*`,
+    `bytes 1000-${BYTES.length - 2}/${BYTES.length}`,
     'bytes */9',
     'junk',
     undefined,
