@@ -13,6 +13,8 @@ import { type Digest, type ImageId, isDigest } from '../oci/digest.ts';
 import { isJsonObject, type JsonObject } from '../oci/json-document.ts';
 import { OCI_INDEX } from '../oci/media-type.ts';
 import type { Platform } from '../oci/platform.ts';
+import type { VerifiedSignature } from '../oci/verified-signature.ts';
+import { decodeVerified, encodeVerified } from './verified-annotation.ts';
 
 /** An image of the store under one reference, or without any. */
 export interface ImageRecord {
@@ -25,6 +27,12 @@ export interface ImageRecord {
   /** What the reference pointed to at its source: this manifest, or an index that names it. */
   readonly resolvedDigest?: Digest;
   readonly platform?: Platform;
+  /** Signatures of the manifest, or of `resolvedDigest`, that dray itself has verified. */
+  readonly verified?: readonly VerifiedSignature[];
+  /** The reference that an image without one had last. */
+  readonly formerReference?: string;
+  /** It came out of a file that the user named, not out of a registry. */
+  readonly isFromFile?: true;
 }
 
 /** One entry of `index.json`. */
@@ -42,6 +50,10 @@ const OWN_ANNOTATION = 'dev.dray.';
 const IMAGE_ID = 'dev.dray.image-id';
 const IMPORTED_AT = 'dev.dray.imported-at';
 const RESOLVED_DIGEST = 'dev.dray.resolved-digest';
+const VERIFIED = 'dev.dray.verified';
+const FORMER_REFERENCE = 'dev.dray.former-reference';
+const SOURCE = 'dev.dray.source';
+const FILE_SOURCE = 'file';
 
 /** What to do about an `index.json` that is lost. */
 export const REPLACE_INDEX =
@@ -107,8 +119,22 @@ function decodeEntry(raw: JsonObject): LayoutEntry {
     importedAt: isTime(importedAt) ? importedAt : EPOCH,
     ...(isDigest(resolvedDigest) ? { resolvedDigest } : {}),
     ...(platform === undefined ? {} : { platform }),
+    ...decodeTrust(annotations),
   };
   return { raw, record, problem: undefined };
+}
+
+/** What decides whether a signature policy lets the image be used. */
+function decodeTrust(
+  annotations: JsonObject,
+): Pick<ImageRecord, 'verified' | 'formerReference' | 'isFromFile'> {
+  const verified = decodeVerified(annotations[VERIFIED]);
+  const formerReference = annotations[FORMER_REFERENCE];
+  return {
+    ...(verified.length === 0 ? {} : { verified }),
+    ...(typeof formerReference === 'string' && formerReference !== '' ? { formerReference } : {}),
+    ...(annotations[SOURCE] === FILE_SOURCE ? { isFromFile: true } : {}),
+  };
 }
 
 const EPOCH = new Date(0).toISOString();
@@ -141,11 +167,16 @@ export function encodeLayoutIndex(entries: readonly LayoutEntry[]): string {
 /** The entry of a record. Annotations of the manifest's own descriptor are left out: they are data of others. */
 export function entryOf(record: ImageRecord): LayoutEntry {
   const { mediaType, digest, size } = record.manifest;
+  const verified = encodeVerified(record.verified);
+  const { formerReference, isFromFile } = record;
   const annotations = {
     ...(record.reference === undefined ? {} : { [REF_NAME]: record.reference }),
     [IMAGE_ID]: record.imageId,
     [IMPORTED_AT]: record.importedAt,
     ...(record.resolvedDigest === undefined ? {} : { [RESOLVED_DIGEST]: record.resolvedDigest }),
+    ...(verified === undefined ? {} : { [VERIFIED]: verified }),
+    ...(formerReference === undefined ? {} : { [FORMER_REFERENCE]: formerReference }),
+    ...(isFromFile === true ? { [SOURCE]: FILE_SOURCE } : {}),
   };
   const platform = record.platform === undefined ? {} : { platform: record.platform };
   return {

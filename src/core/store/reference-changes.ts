@@ -28,8 +28,8 @@ function isSameImage(a: ImageRecord, b: ImageRecord): boolean {
 }
 
 function withoutReference(record: ImageRecord): ImageRecord {
-  const { reference: _reference, ...nameless } = record;
-  return nameless;
+  const { reference, ...nameless } = record;
+  return reference === undefined ? nameless : { ...nameless, formerReference: reference };
 }
 
 /** Leaves out nameless records of images that have a name, and all but the first of each other image. */

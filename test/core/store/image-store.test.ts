@@ -35,9 +35,32 @@ describe('putReference', () => {
       ...recordOf(ONE, NAME),
       resolvedDigest: digestOf('an index'),
       platform: { os: 'linux', architecture: 'arm', variant: 'v7', 'os.version': '1' },
+      verified: [
+        { digest: digestOf('an index'), key: digestOf('a key'), identity: 'localhost/app:1' },
+        { digest: digestOf('an index'), key: digestOf('a key') },
+      ],
+      isFromFile: true,
     };
     await temp.open().putReference(record);
     assert.deepEqual(temp.open().readReferences(), [record]);
+  });
+
+  it('takes a damaged note of a verified signature for none', async () => {
+    using temp = new TempStore();
+    await temp.open().putReference(recordOf(ONE, NAME));
+    const [entry] = readRaw(temp.dataDir).manifests;
+    const good = { digest: digestOf('x'), key: digestOf('k') };
+    for (const [verified, expected] of [
+      [JSON.stringify([good]), [good]],
+      [JSON.stringify([{ ...good, key: 'k' }, good]), [good]],
+      [JSON.stringify([{ ...good, identity: 1 }]), undefined],
+      [JSON.stringify(good), undefined],
+      ['[', undefined],
+    ] as const) {
+      const annotations = { ...(entry?.annotations as object), 'dev.dray.verified': verified };
+      writeRaw(temp.dataDir, [{ ...entry, annotations }]);
+      assert.deepEqual(temp.open().readReferences()[0]?.verified, expected);
+    }
   });
 
   it('keeps the image that a name leaves, without a name', async () => {
@@ -45,7 +68,10 @@ describe('putReference', () => {
     const store = temp.open();
     await store.putReference(recordOf(ONE, NAME));
     await store.putReference(recordOf(TWO, NAME));
-    assert.deepEqual(store.readReferences(), [recordOf(ONE), recordOf(TWO, NAME)]);
+    assert.deepEqual(store.readReferences(), [
+      { ...recordOf(ONE), formerReference: NAME },
+      recordOf(TWO, NAME),
+    ]);
   });
 
   it('does not list an image without a name that has another name', async () => {
@@ -61,7 +87,10 @@ describe('putReference', () => {
     using temp = new TempStore();
     const store = temp.open();
     for (const image of [ONE, TWO, ONE]) await store.putReference(recordOf(image, NAME));
-    assert.deepEqual(store.readReferences(), [recordOf(TWO), recordOf(ONE, NAME)]);
+    assert.deepEqual(store.readReferences(), [
+      { ...recordOf(TWO), formerReference: NAME },
+      recordOf(ONE, NAME),
+    ]);
   });
 
   it('changes nothing when the same is put again', async () => {
