@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { EngineError, hasErrno, quote } from '../errors.ts';
 import { readRange } from '../host/read-range.ts';
 import { openRegularFile } from './regular-file.ts';
-import { openTarMembers } from './tar-members.ts';
+import { type OpenArchive, openTarMembers, type TarMembers, tarMembersOf } from './tar-members.ts';
 
 const READ_BYTES = 1024 * 1024;
 
@@ -70,9 +70,17 @@ export function directorySource(directory: string): BlobSource {
 
 /** The members of a tar file. @throws EngineError `IMAGE_NOT_FOUND`, `IMAGE_INVALID` */
 export function archiveSource(path: string): BlobSource {
-  const members = openTarMembers(path);
+  return memberSource(openTarMembers(path), path);
+}
+
+/** The members of a tar file that is open; disposing closes it. @throws EngineError `IMAGE_INVALID` */
+export function openArchiveSource(archive: OpenArchive): BlobSource {
+  return memberSource(tarMembersOf(archive), archive.label);
+}
+
+function memberSource(members: TarMembers, label: string): BlobSource {
   return {
-    label: path,
+    label,
     readSmall: (name, maxBytes) => {
       const member = members.find(name);
       if (member === undefined) return undefined;
@@ -81,7 +89,7 @@ export function archiveSource(path: string): BlobSource {
     sizeOf: (name) => members.find(name)?.sizeBytes,
     open: (name, offset) => {
       const member = members.find(name);
-      if (member === undefined) throw missing(path, name);
+      if (member === undefined) throw missing(label, name);
       return readRange(members.fd, member.offset + offset, member.offset + member.sizeBytes);
     },
     [Symbol.dispose]: () => members[Symbol.dispose](),

@@ -11,11 +11,13 @@ import { EngineError, quote } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, digestFromHash, digestOf } from '../oci/digest.ts';
 import { parseImageConfig } from '../oci/image-config.ts';
+import { MAX_LAYERS } from '../oci/image-manifest.ts';
 import { MAX_DOCUMENT_BYTES } from '../oci/json-document.ts';
 import {
   DOCKER_CONFIG,
   DOCKER_LAYER,
   DOCKER_LAYER_GZIP,
+  DOCKER_LAYER_ZSTD,
   DOCKER_MANIFEST,
 } from '../oci/media-type.ts';
 import type { BlobSource } from './blob-source.ts';
@@ -38,6 +40,18 @@ const manifestFile = v.array(
 );
 type Entry = v.InferOutput<typeof manifestFile>[number];
 
+/** An image that a docker archive lists. */
+export interface DockerArchiveEntry {
+  /** File of the image config. */
+  readonly config: string;
+  readonly layers: readonly string[];
+  /** As the archive has them, so possibly no references. */
+  readonly repoTags: readonly string[];
+}
+
+/** The most images that an archive may hold, so that a list of names alone cannot keep us busy. */
+export const MAX_ARCHIVE_IMAGES = 4096;
+
 /**
  * Finds an image in a docker archive: the one with `tag`, or the only one.
  *
@@ -48,16 +62,34 @@ export async function readDockerArchive(
   source: BlobSource,
   tag: string | undefined,
 ): Promise<DockerArchiveImage> {
-  const entry = selectEntry(readEntries(source), tag, source.label);
-  const configBytes = source.readSmall(entry.Config, MAX_DOCUMENT_BYTES);
-  if (configBytes === undefined) throw missing(source, entry.Config);
-  const config = parseImageConfig(configBytes, `${source.label}: ${entry.Config}`);
+  return describeDockerImage(source, selectEntry(listDockerArchive(source), tag, source.label));
+}
+
+/** Layers that were looked into already, by file: several images may share them. */
+export type KnownLayers = Map<string, Descriptor>;
+
+/**
+ * Makes the manifest of an image in a docker archive. Reads compressed layers once, for their digests;
+ * those of plain layers are taken from the config, and whoever reads the layers verifies them.
+ *
+ * @throws EngineError `IMAGE_INVALID`
+ */
+export async function describeDockerImage(
+  source: BlobSource,
+  entry: DockerArchiveEntry,
+  known: KnownLayers = new Map(),
+): Promise<DockerArchiveImage> {
+  const configBytes = source.readSmall(entry.config, MAX_DOCUMENT_BYTES);
+  if (configBytes === undefined) throw missing(source, entry.config);
+  const config = parseImageConfig(configBytes, `${source.label}: ${entry.config}`);
   const files = new Map<Digest, string>();
   const configDigest = digestOf(configBytes);
-  files.set(configDigest, entry.Config);
+  files.set(configDigest, entry.config);
   const layers: Descriptor[] = [];
-  for (const [position, file] of (entry.Layers ?? []).entries()) {
-    const layer = await describeLayer(source, file, config.rootfs.diff_ids[position]);
+  for (const [position, file] of entry.layers.entries()) {
+    const layer =
+      known.get(file) ?? (await describeLayer(source, file, config.rootfs.diff_ids[position]));
+    if (layer.mediaType !== DOCKER_LAYER) known.set(file, layer);
     files.set(layer.digest, file);
     layers.push(layer);
   }
@@ -70,7 +102,24 @@ export async function readDockerArchive(
     }),
   );
   const manifestDigest = digestOf(manifestBytes);
-  return { manifestBytes, manifestDigest, files, repoTags: entry.RepoTags ?? [] };
+  return { manifestBytes, manifestDigest, files, repoTags: entry.repoTags };
+}
+
+/** The images that a docker archive lists. @throws EngineError `IMAGE_INVALID` */
+export function listDockerArchive(source: BlobSource): DockerArchiveEntry[] {
+  const entries = readEntries(source);
+  const layers = Math.max(0, ...entries.map((entry) => entry.Layers?.length ?? 0));
+  if (entries.length > MAX_ARCHIVE_IMAGES || layers > MAX_LAYERS) {
+    throw new EngineError(
+      'IMAGE_INVALID',
+      `the "manifest.json" of ${quote(source.label)} lists ${entries.length} images of up to ${layers} layers; expected at most ${MAX_ARCHIVE_IMAGES} of ${MAX_LAYERS}`,
+    );
+  }
+  return entries.map(({ Config, Layers, RepoTags }) => ({
+    config: Config,
+    layers: Layers ?? [],
+    repoTags: RepoTags ?? [],
+  }));
 }
 
 function readEntries(source: BlobSource): Entry[] {
@@ -101,13 +150,17 @@ function invalidManifest(source: BlobSource, cause: unknown): EngineError {
   );
 }
 
-function selectEntry(entries: readonly Entry[], tag: string | undefined, label: string): Entry {
-  const names = entries.flatMap((entry) => entry.RepoTags ?? []);
+function selectEntry(
+  entries: readonly DockerArchiveEntry[],
+  tag: string | undefined,
+  label: string,
+): DockerArchiveEntry {
+  const names = entries.flatMap((entry) => entry.repoTags);
   const [only, ...others] = entries;
   const found =
     tag === undefined
       ? only
-      : entries.find((entry) => entry.RepoTags?.some((name) => isTag(name, tag)));
+      : entries.find((entry) => entry.repoTags.some((name) => isTag(name, tag)));
   if (found === undefined) {
     throw new EngineError(
       'IMAGE_NOT_FOUND',
@@ -136,22 +189,23 @@ async function describeLayer(
   const size = source.sizeOf(file);
   if (size === undefined) throw missing(source, file);
   const hash = createHash('sha256');
-  let isGzip = false;
-  let isFirst = true;
+  let mediaType: string | undefined;
   for await (const chunk of source.open(file, 0)) {
-    if (isFirst) isGzip = chunk[0] === 0x1f && chunk[1] === 0x8b;
-    isFirst = false;
+    mediaType ??= layerMediaType(chunk);
     // A plain layer's digest is its diffID, and the fetch verifies it: hashing twice would be waste.
-    if (!isGzip && diffId !== undefined) {
-      return { mediaType: DOCKER_LAYER, digest: diffId as Digest, size };
+    if (mediaType === DOCKER_LAYER && diffId !== undefined) {
+      return { mediaType, digest: diffId as Digest, size };
     }
     hash.update(chunk);
   }
-  return {
-    mediaType: isGzip ? DOCKER_LAYER_GZIP : DOCKER_LAYER,
-    digest: digestFromHash('sha256', hash.digest('hex')),
-    size,
-  };
+  const digest = digestFromHash('sha256', hash.digest('hex'));
+  return { mediaType: mediaType ?? DOCKER_LAYER, digest, size };
+}
+
+function layerMediaType(head: Buffer): string {
+  const magic = head.subarray(0, 4).toString('hex');
+  if (magic.startsWith('1f8b')) return DOCKER_LAYER_GZIP;
+  return magic === '28b52ffd' ? DOCKER_LAYER_ZSTD : DOCKER_LAYER;
 }
 
 function missing(source: BlobSource, file: string): EngineError {

@@ -15,8 +15,10 @@ export interface LayoutEntry {
   readonly refName: string | undefined;
 }
 
-const REF_NAME = 'org.opencontainers.image.ref.name';
-const CONTAINERD_NAME = 'io.containerd.image.name';
+/** The annotation that names an image in a layout (image-spec `annotations.md`). */
+export const REF_NAME = 'org.opencontainers.image.ref.name';
+/** Where containerd and docker put the full name. */
+export const CONTAINERD_NAME = 'io.containerd.image.name';
 /** The name of a blob inside a layout. */
 export function layoutBlobName(digest: Digest): string {
   return `blobs/${algorithmOf(digest)}/${hexOf(digest)}`;
@@ -29,7 +31,7 @@ export function layoutBlobName(digest: Digest): string {
  *   tag, `IMAGE_AMBIGUOUS` when no tag was given and there are several; both list the tags.
  */
 export function findInLayout(source: BlobSource, tag: string | undefined): LayoutEntry {
-  const entries = readLayoutEntries(source);
+  const entries = listLayout(source);
   if (tag === undefined) {
     const [only, ...others] = entries;
     if (only === undefined) {
@@ -57,7 +59,13 @@ function isNamed(entry: LayoutEntry, tag: string): boolean {
   return ref === tag || entry.refName === tag || entry.refName?.endsWith(`:${tag}`) === true;
 }
 
-function readLayoutEntries(source: BlobSource): LayoutEntry[] {
+/** Whether files are an OCI image layout, whatever else they are: `docker save` writes both in one. */
+export function isLayout(source: BlobSource): boolean {
+  return source.sizeOf('oci-layout') !== undefined && source.sizeOf('index.json') !== undefined;
+}
+
+/** The entries of a layout's `index.json`. @throws EngineError `IMAGE_INVALID` when this is no layout. */
+export function listLayout(source: BlobSource): LayoutEntry[] {
   const bytes = source.readSmall('index.json', MAX_DOCUMENT_BYTES);
   if (bytes === undefined || source.readSmall('oci-layout', MAX_DOCUMENT_BYTES) === undefined) {
     throw new EngineError(

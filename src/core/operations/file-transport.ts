@@ -1,5 +1,5 @@
 /** Images in files, as one shape with those in a registry: layouts, archives of them, docker archives. */
-import { basename, extname } from 'node:path';
+import { basename } from 'node:path';
 import { EngineError, quote } from '../errors.ts';
 import { archiveSource, type BlobSource, directorySource } from '../layout/blob-source.ts';
 import { type DockerArchiveImage, readDockerArchive } from '../layout/docker-archive.ts';
@@ -30,13 +30,28 @@ export async function openFileTransport({ kind, path, tag }: FileSource): Promis
   }
 }
 
+/** A transport of files, which knows what they hold. Disposing it closes them. */
+export interface FileTransport extends ImageTransport {
+  /** Bytes of a blob; undefined when it is not there. */
+  sizeOf(digest: Digest): number | undefined;
+}
+
 function layoutTransport(source: BlobSource, tag: string | undefined): ImageTransport {
-  const entry = disposingOnError(source, () => findInLayout(source, tag));
+  const { descriptor, refName } = disposingOnError(source, () => findInLayout(source, tag));
+  return layoutEntryTransport(source, descriptor, layoutReference(source.label, refName));
+}
+
+/** One image of a layout, as the canonical `reference`. */
+export function layoutEntryTransport(
+  source: BlobSource,
+  descriptor: Descriptor,
+  reference: string | undefined,
+): FileTransport {
   return {
-    ...fileTransport(source, (digest) => layoutBlobName(digest)),
-    reference: layoutReference(source.label, entry.refName),
-    headDigest: async () => entry.descriptor.digest,
-    top: async () => readManifest(source, layoutBlobName, entry.descriptor),
+    ...fileTransport(source, layoutBlobName),
+    reference,
+    headDigest: async () => descriptor.digest,
+    top: async () => readManifest(source, layoutBlobName, descriptor),
   };
 }
 
@@ -52,15 +67,21 @@ async function dockerArchiveTransport(
     throw error;
   }
   const name = image.repoTags.find((repoTag) => tag === undefined || repoTag.endsWith(tag));
+  const reference = name === undefined ? undefined : formatReference(parseReference(name));
+  return dockerImageTransport(source, image, reference);
+}
+
+/** One image of a docker archive, as the canonical `reference`. */
+export function dockerImageTransport(
+  source: BlobSource,
+  { files, manifestBytes: bytes, manifestDigest: digest }: DockerArchiveImage,
+  reference: string | undefined,
+): FileTransport {
   return {
-    ...fileTransport(source, (digest) => image.files.get(digest) ?? digest),
-    reference: name === undefined ? undefined : formatReference(parseReference(name)),
-    headDigest: async () => image.manifestDigest,
-    top: async () => ({
-      bytes: image.manifestBytes,
-      mediaType: DOCKER_MANIFEST,
-      digest: image.manifestDigest,
-    }),
+    ...fileTransport(source, (blob) => files.get(blob) ?? blob),
+    reference,
+    headDigest: async () => digest,
+    top: async () => ({ bytes, mediaType: DOCKER_MANIFEST, digest }),
   };
 }
 
@@ -72,6 +93,7 @@ function fileTransport(source: BlobSource, fileOf: (digest: Digest) => string) {
       readVerified(source, { file: fileOf(descriptor.digest), descriptor, maxBytes }),
     blob: (descriptor: Descriptor, offset: number) =>
       source.open(fileOf(descriptor.digest), offset),
+    sizeOf: (digest: Digest) => source.sizeOf(fileOf(digest)),
     [Symbol.asyncDispose]: async () => source[Symbol.dispose](),
   };
 }
@@ -115,15 +137,19 @@ function readVerified(source: BlobSource, { file, descriptor, maxBytes }: Verifi
 
 /**
  * The reference of an image that came from a layout. A full name in its annotation is kept. A bare
- * tag says nothing about a registry, so the image is named after the directory, under `localhost/`.
- * An annotation that is no reference is only data: such an image stays nameless.
+ * tag says nothing about a registry, so the image is named after the file or directory, under
+ * `localhost/`. An annotation that is no reference is only data: such an image stays nameless.
  */
-function layoutReference(label: string, refName: string | undefined): string | undefined {
-  const isFullName = refName !== undefined && /[:/]/.test(refName);
-  const stem = basename(label, extname(label) === '.tar' ? '.tar' : '').toLowerCase();
+export function layoutReference(label: string, refName: string | undefined): string | undefined {
+  if (refName !== undefined && /[:/]/.test(refName)) return canonicalReference(refName);
+  const stem = basename(label.toLowerCase()).replace(/\.(?:tar(?:\.(?:gz|zst))?|tgz)$/, '');
   const repository = stem.replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '') || 'layout';
+  return canonicalReference(`localhost/${repository}:${refName ?? 'latest'}`);
+}
+
+/** A name from outside in its canonical form; undefined when it is no reference. */
+export function canonicalReference(name: string): string | undefined {
   try {
-    const name = isFullName ? refName : `localhost/${repository}:${refName ?? 'latest'}`;
     return formatReference(parseReference(name));
   } catch (error) {
     if (error instanceof EngineError && error.code === 'REFERENCE_INVALID') return undefined;
