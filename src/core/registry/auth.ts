@@ -1,65 +1,64 @@
 /**
- * Bearer tokens (distribution's token authentication): a 401 names a realm, a GET there gives a token
- * for one scope, and the request is sent once more with it.
+ * Answers challenges: a 401 says how to authenticate, and the request is sent once more.
  *
- * Tokens belong to the registry's own origin and are given to nobody else; `transport` sees to that.
- * `requestToken` is where credentials enter once dray has them: the realm is checked before.
+ * | challenge | answer |
+ * |---|---|
+ * | Bearer, also beside Basic | a token from the service that it names, with our credentials if we have some |
+ * | Basic | user name and password |
+ *
+ * What is answered belongs to the registry's own origin and is given to nobody else; `transport` sees
+ * to that. Credentials are looked up only when they are asked for.
  */
 import { EngineError, quote } from '../errors.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
-import { redactUrl, refusalOf } from './endpoint.ts';
-import type { Answer } from './exchange.ts';
-import { statusError } from './registry-error.ts';
+import { basicHeader, type CredentialSource, type Credentials } from './credentials.ts';
 import { cancelled } from './retry.ts';
+import { mergeScopes, repositoryOf } from './scope.ts';
+import { realmOf, requestToken, type Token, type TokenClient } from './token-service.ts';
 
-const MAX_TOKEN_BODY = 1024 * 1024;
-const MAX_TOKEN_LENGTH = 64 * 1024;
-/** A token without `expires_in` lives for 60 s (distribution, "Token Response Fields"). */
-const DEFAULT_LIFETIME_S = 60;
-/** A token is renewed this long before its end, so that it does not end under way. */
-const MARGIN_S = 10;
-
-/** What tokens are for and where they come from. */
-export interface AuthOptions {
-  readonly endpoint: URL;
-  readonly insecureRegistries: readonly string[];
-  /** Sends a GET without following redirects. */
-  readonly send: (url: URL) => Promise<Answer>;
+/** Whom to authenticate with, and as whom. */
+export interface AuthOptions extends TokenClient {
+  /** Without them all access is anonymous. */
+  readonly credentials?: CredentialSource | undefined;
+  /** Whether an identity token is to be asked for, as for a login. */
+  readonly wantsIdentityToken?: boolean | undefined;
 }
 
 /** Whoever answers the challenges of one registry. */
-export interface Authorizer {
-  /** The `Authorization` header to begin with, when a token for the scope is at hand. */
+export interface Authorizer extends Disposable {
+  /** The `Authorization` header to begin with, when one for the scope is at hand. */
   current(scope: string): string | undefined;
   /**
    * The header to answer a challenge with.
    *
    * @param rejected the header that the challenged request had.
-   * @throws EngineError `REGISTRY_UNAUTHORIZED`, `REGISTRY_RESPONSE_INVALID`, `CANCELLED`
+   * @throws EngineError `REGISTRY_UNAUTHORIZED`, `REGISTRY_RESPONSE_INVALID`, `CANCELLED`; what the
+   * source of credentials throws.
    */
   answer(
     challenge: string,
     scope: string,
     options: { rejected: string | undefined; signal: AbortSignal | undefined },
   ): Promise<string>;
-}
-
-interface Token {
-  readonly header: string;
-  readonly expiresAt: number;
+  /** The identity token that the token service gave last. */
+  readonly identityToken: string | undefined;
 }
 
 /** Starts without any token. Requests that need the same token wait for one fetch of it. */
 export function createAuthorizer(options: AuthOptions): Authorizer {
   const tokens = new Map<string, Token>();
   const underWay = new Map<string, Promise<Token>>();
+  const closing = new AbortController();
+  let identityToken: string | undefined;
   const current = (scope: string): string | undefined => {
     const token = tokens.get(scope);
     return token !== undefined && token.expiresAt > performance.now() ? token.header : undefined;
   };
   const renew = (challenge: string, scope: string): Promise<Token> => {
-    const fetched = requestToken(challenge, scope, options).then((token) => {
+    const question = { challenge, scope, rotated: identityToken, signal: closing.signal };
+    const fetched = answerChallenge(question, options).then((token) => {
       tokens.set(scope, token);
+      identityToken = token.identityToken ?? identityToken;
       return token;
     });
     const settled = fetched.finally(() => underWay.delete(scope));
@@ -74,6 +73,10 @@ export function createAuthorizer(options: AuthOptions): Authorizer {
       const token = underWay.get(scope) ?? renew(challenge, scope);
       return (await abortable(token, signal)).header;
     },
+    get identityToken() {
+      return identityToken;
+    },
+    [Symbol.dispose]: () => closing.abort(),
   };
 }
 
@@ -91,78 +94,97 @@ async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined
   }
 }
 
-async function requestToken(header: string, scope: string, options: AuthOptions): Promise<Token> {
-  const { host } = options.endpoint;
-  const challenges = parseChallenges(header, host);
+interface Question {
+  readonly challenge: string;
+  readonly scope: string;
+  /** An identity token that the service gave in exchange for ours, which may not serve again. */
+  readonly rotated: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+async function answerChallenge(question: Question, options: AuthOptions): Promise<Token> {
+  const challenges = parseChallenges(question.challenge, options.endpoint.host);
   const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
-  if (bearer === undefined) throw needsCredentials(host, challenges);
-  const url = realmOf(bearer, options);
-  const service = bearer.parameters.get('service');
-  if (service !== undefined) url.searchParams.append('service', service);
-  url.searchParams.append('scope', bearer.parameters.get('scope') ?? scope);
-  const answer = await options.send(url);
-  if (answer.status !== 200) {
-    throw await statusError(answer, `get a token for ${quote(host)}`);
+  if (bearer !== undefined) return bearerToken(bearer, question, options);
+  const credentials = await findCredentials(question, options);
+  const isBasic = challenges.some(({ scheme }) => scheme === 'basic');
+  if (!isBasic || credentials?.kind !== 'password') {
+    throw needsCredentials(challenges, credentials, options);
   }
-  return readToken(answer, redactUrl(url));
+  const header = basicHeader(credentials.username, credentials.password);
+  return { header, expiresAt: Number.POSITIVE_INFINITY, identityToken: undefined };
 }
 
-function realmOf({ parameters }: Challenge, options: AuthOptions): URL {
-  const { endpoint, insecureRegistries } = options;
-  const realm = parameters.get('realm');
-  if (realm === undefined || !URL.canParse(realm)) {
-    throw invalidRealm(endpoint.host, realm, 'it is not a URL');
+async function bearerToken(
+  bearer: Challenge,
+  question: Question,
+  options: AuthOptions,
+): Promise<Token> {
+  const realm = realmOf(bearer, options);
+  const found = await findCredentials(question, options);
+  const { rotated } = question;
+  const credentials =
+    found?.kind === 'identity-token' && rotated !== undefined
+      ? { ...found, token: rotated }
+      : found;
+  const wish = {
+    scope: mergeScopes(question.scope, bearer.parameters.get('scope') ?? ''),
+    service: bearer.parameters.get('service'),
+    credentials,
+    wantsIdentityToken: options.wantsIdentityToken ?? false,
+  };
+  try {
+    return await requestToken(realm, wish, options);
+  } catch (error) {
+    throw credentials === undefined ? error : asRejected(error, options);
   }
-  const url = new URL(realm);
-  const refusal = refusalOf(url, endpoint, insecureRegistries);
-  if (refusal !== undefined) throw invalidRealm(endpoint.host, redactUrl(url), refusal);
-  if (url.hash !== '') throw invalidRealm(endpoint.host, redactUrl(url), 'it has a fragment');
-  return url;
 }
 
-function invalidRealm(host: string, realm: string | undefined, why: string): EngineError {
-  const named = realm === undefined ? 'no realm' : `the realm ${quote(realm)}`;
-  return new EngineError(
-    'REGISTRY_RESPONSE_INVALID',
-    `${host} names ${named} to get a token from, which is refused: ${why}`,
-  );
+async function findCredentials(
+  { scope, signal }: Question,
+  { credentials, endpoint }: AuthOptions,
+): Promise<Credentials | undefined> {
+  try {
+    return await credentials?.find(repositoryOf(scope), signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    throw new EngineError('CANCELLED', `the client of ${endpoint.host} is closed`);
+  }
 }
 
-function needsCredentials(host: string, challenges: readonly Challenge[]): EngineError {
-  const schemes = challenges.map(({ scheme }) => quote(scheme)).join(', ');
+function asRejected(error: unknown, options: AuthOptions): unknown {
+  if (!(error instanceof EngineError) || error.code !== 'REGISTRY_UNAUTHORIZED') return error;
   return new EngineError(
     'REGISTRY_UNAUTHORIZED',
-    `${host} asks for credentials (${schemes}); only anonymous access is possible`,
+    `the credentials for ${registryOf(options)} were rejected: ${error.message}`,
+    { hint: loginHint(options), cause: error },
   );
 }
 
-async function readToken({ body }: Answer, where: string): Promise<Token> {
-  const bytes = await body.readAll(MAX_TOKEN_BODY);
-  if (bytes === undefined) throw invalidToken(where, `is larger than ${MAX_TOKEN_BODY} bytes`);
-  const fields = parseFields(bytes.toString('utf8'), where);
-  const token = fields.get('token') ?? fields.get('access_token');
-  if (typeof token !== 'string') throw invalidToken(where, 'has no token');
-  if (!/^[\x21-\x7e]+$/.test(token) || token.length > MAX_TOKEN_LENGTH) {
-    throw invalidToken(where, 'has a token with characters that no header can carry');
-  }
-  const stated = fields.get('expires_in');
-  const lifetimeS = typeof stated === 'number' && stated > 0 ? stated : DEFAULT_LIFETIME_S;
-  return {
-    header: `Bearer ${token}`,
-    expiresAt: performance.now() + Math.max(0, lifetimeS - MARGIN_S) * 1000,
-  };
+function needsCredentials(
+  challenges: readonly Challenge[],
+  credentials: Credentials | undefined,
+  options: AuthOptions,
+): EngineError {
+  const schemes = challenges.map(({ scheme }) => quote(scheme)).join(', ');
+  const known =
+    credentials === undefined
+      ? 'none are known'
+      : credentials.kind === 'password'
+        ? 'dray answers "basic" and "bearer" only'
+        : 'only an identity token is known';
+  return new EngineError(
+    'REGISTRY_UNAUTHORIZED',
+    `${options.endpoint.host} asks for credentials (${schemes}), and ${known}`,
+    { hint: loginHint(options) },
+  );
 }
 
-function parseFields(text: string, where: string): ReadonlyMap<string, unknown> {
-  try {
-    const document: unknown = JSON.parse(text);
-    if (typeof document === 'object' && document !== null) return new Map(Object.entries(document));
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-  }
-  throw invalidToken(where, 'is not a JSON object');
+/** What to do where access is refused. */
+export function loginHint(options: Pick<AuthOptions, 'credentials' | 'endpoint'>): string {
+  return `Check the name; if it is not public, log in with "dray login ${registryOf(options)}".`;
 }
 
-function invalidToken(where: string, why: string): EngineError {
-  return new EngineError('REGISTRY_RESPONSE_INVALID', `the answer of ${where} ${why}`);
+function registryOf({ credentials, endpoint }: Pick<AuthOptions, 'credentials' | 'endpoint'>) {
+  return credentials?.registry ?? endpoint.host;
 }

@@ -25,7 +25,8 @@ export function isPlainHttpAllowed(url: URL, insecureRegistries: readonly string
   return isLoopback(url.hostname) || insecureRegistries.includes(url.host);
 }
 
-function isLoopback(hostname: string): boolean {
+/** Whether a host of a URL is this machine, by its name alone. */
+export function isLoopback(hostname: string): boolean {
   return (
     hostname === 'localhost' ||
     hostname === '[::1]' ||

@@ -2,16 +2,11 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { EngineError, hasErrno } from '../errors.ts';
+import type { Connections, Route } from './connections.ts';
 import { networkError } from './network-error.ts';
 import { bodySize, type RequestBody, sendBody } from './request-body.ts';
 import { ResponseBody } from './response-body.ts';
 import { cancelled, TransientError, type TransportLimits } from './retry.ts';
-
-/** The connections of one client, kept alive between requests. */
-export interface Connections {
-  readonly plain: http.Agent;
-  readonly tls: https.Agent;
-}
 
 /** The methods of the distribution-spec. */
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -36,20 +31,6 @@ export interface Answer {
   readonly url: URL;
 }
 
-/** Opens no connection yet. */
-export function openConnections(): Connections {
-  return {
-    plain: new http.Agent({ keepAlive: true }),
-    tls: new https.Agent({ keepAlive: true }),
-  };
-}
-
-/** Closes every connection, also those in use. Idempotent. */
-export function closeConnections({ plain, tls }: Connections): void {
-  plain.destroy();
-  tls.destroy();
-}
-
 /**
  * Sends a request and waits for the head of its answer, which may come before all of the body is sent:
  * then the rest is not.
@@ -57,7 +38,8 @@ export function closeConnections({ plain, tls }: Connections): void {
  * The clock of `headTimeoutMs` starts anew whenever the connection takes bytes of the body.
  *
  * @throws EngineError `CANCELLED`, `REGISTRY_UNAVAILABLE` (transient where another attempt may help),
- * `REGISTRY_RESPONSE_INVALID` when the answer is not HTTP; what the stream of the body throws.
+ * `REGISTRY_RESPONSE_INVALID` when the answer is not HTTP, `CONFIG_INVALID` for a proxy or a certificate
+ * that cannot be used; what the stream of the body throws.
  */
 export async function exchange(
   request: Request,
@@ -81,7 +63,8 @@ async function sendOnce(
   const { host } = url;
   const { promise, resolve, reject } = Promise.withResolvers<Answer | 'stale'>();
   const settled = new AbortController();
-  const sent = startRequest(request, connections);
+  const route = connections.routeTo(url);
+  const sent = startRequest(request, route);
   const lateAfterMs = limits.headTimeoutMs + (request.patienceMs ?? 0);
   const timer = setTimeout(() => sent.destroy(lateError(host, lateAfterMs)), lateAfterMs);
   sent.on('response', (message) => {
@@ -95,7 +78,7 @@ async function sendOnce(
     if (signal?.aborted) reject(cancelled(signal));
     else if (error instanceof EngineError) reject(error);
     else if (sent.reusedSocket && isCut(error) && isResendable(body)) resolve('stale');
-    else reject(networkError(error, host, `reach ${host}`));
+    else reject(networkError(error, host, { doing: `reach ${host}`, proxy: route.proxy?.host }));
   });
   const sending = { request: sent, stop: settled.signal, onSent: () => timer.refresh() };
   const bodySent = sendBody(body, sending).catch((error: unknown) => {
@@ -113,17 +96,16 @@ async function sendOnce(
 
 function startRequest(
   { method, url, headers, body, signal }: Request,
-  { plain, tls }: Connections,
+  { agent }: Route,
 ): http.ClientRequest {
   const hasBody = body !== undefined || !['GET', 'HEAD', 'DELETE'].includes(method);
   const options = {
     method,
     headers: hasBody ? { ...headers, 'content-length': String(bodySize(body)) } : headers,
+    agent,
     ...(signal === undefined ? {} : { signal }),
   };
-  return url.protocol === 'https:'
-    ? https.request(url, { ...options, agent: tls })
-    : http.request(url, { ...options, agent: plain });
+  return url.protocol === 'https:' ? https.request(url, options) : http.request(url, options);
 }
 
 /** A stream may have got far before the connection was cut, which is no sign of a stale one. */

@@ -23,26 +23,50 @@ const MEANING: ReadonlyMap<string, string> = new Map([
   ['EHOSTUNREACH', 'the host is unreachable'],
 ]);
 
+/** What fails in a connection that is not to be trusted, by what OpenSSL and Node call it. */
+const UNTRUSTED: ReadonlyMap<string, string> = new Map([
+  ...[
+    'UNABLE_TO_GET_ISSUER_CERT',
+    'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    'CERT_UNTRUSTED',
+  ].map((code): [string, string] => [code, 'no trusted authority has signed its certificate']),
+  ['CERT_HAS_EXPIRED', 'its certificate has expired'],
+  ['CERT_NOT_YET_VALID', 'its certificate is not valid yet; is the clock of this machine right?'],
+  ['CERT_REVOKED', 'its certificate has been revoked'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'its certificate is for another name'],
+  ['HOSTNAME_MISMATCH', 'its certificate is for another name'],
+]);
+
 /**
  * Turns an error of a connection to `host` into one that the user can act on.
  *
+ * @param failed what was attempted, as in "cannot …"; and the host of the proxy that the connection
+ * went through, if it did.
  * @returns a `TransientError` where another attempt may help.
  */
-export function networkError(error: unknown, host: string, doing: string): EngineError {
+export function networkError(
+  error: unknown,
+  host: string,
+  { doing, proxy }: { readonly doing: string; readonly proxy?: string | undefined },
+): EngineError {
   const code = codeOf(error);
-  const what = `cannot ${doing}`;
+  const what = `cannot ${doing}${proxy === undefined ? '' : ` through the proxy ${proxy}`}`;
   const meaning = MEANING.get(code);
   if (PASSING.has(code)) {
-    return new TransientError('REGISTRY_UNAVAILABLE', `${what}: ${meaning} (${host})`, {
+    return new TransientError('REGISTRY_UNAVAILABLE', `${what}: ${meaning} (${proxy ?? host})`, {
       cause: error,
     });
   }
   if (meaning !== undefined) {
-    return new EngineError('REGISTRY_UNAVAILABLE', `${what}: ${meaning} (${host})`, {
+    return new EngineError('REGISTRY_UNAVAILABLE', `${what}: ${meaning} (${proxy ?? host})`, {
       cause: error,
-      hint: `Check the name and the port of "${host}" and that this machine can reach it.`,
+      hint: `Check the name and the port of "${proxy ?? host}" and that this machine can reach it.`,
     });
   }
+  if (code === 'ERR_PROXY_TUNNEL' && proxy !== undefined) return tunnelError(error, what, proxy);
   if (code.startsWith('HPE_')) {
     return new EngineError(
       'REGISTRY_RESPONSE_INVALID',
@@ -53,13 +77,43 @@ export function networkError(error: unknown, host: string, doing: string): Engin
   return isTls(code) ? tlsError(error, what, host, code) : otherError(error, what, host);
 }
 
+/** The proxy answered, but with no tunnel. */
+function tunnelError(error: unknown, what: string, proxy: string): EngineError {
+  const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 0;
+  const answered = status > 0 ? `it answers status ${status}` : 'it does not answer in HTTP';
+  if (status === 407) {
+    return new EngineError('REGISTRY_UNAVAILABLE', `${what}: ${answered}`, {
+      cause: error,
+      hint: `Give it a user name and a password: HTTPS_PROXY=http://USER:PASSWORD@${proxy}`,
+    });
+  }
+  const mayPass = status === 0 || [408, 429, 500, 502, 503, 504].includes(status);
+  const Kind = mayPass ? TransientError : EngineError;
+  return new Kind('REGISTRY_UNAVAILABLE', `${what}: ${answered}`, { cause: error });
+}
+
 function tlsError(error: unknown, what: string, host: string, code: string): EngineError {
+  const why = UNTRUSTED.get(code);
+  if (why === undefined) {
+    return new EngineError(
+      'REGISTRY_UNAVAILABLE',
+      `${what}: the TLS connection to ${host} failed (${code}: ${messageOf(error)})`,
+      {
+        cause: error,
+        hint: `If "${host}" speaks plain http and its network is trusted, use --insecure-registry ${host}.`,
+      },
+    );
+  }
+  const isUnknown = why.startsWith('no trusted');
+  const names = code === 'ERR_TLS_CERT_ALTNAME_INVALID' ? `; ${messageOf(error)}` : '';
   return new EngineError(
     'REGISTRY_UNAVAILABLE',
-    `${what}: the TLS connection to ${host} cannot be trusted (${code}: ${messageOf(error)})`,
+    `${what}: ${host} cannot be trusted: ${why} (${code}${names})`,
     {
       cause: error,
-      hint: `If "${host}" speaks plain http and its network is trusted, use --insecure-registry ${host}.`,
+      hint: isUnknown
+        ? `Put the certificate of its authority into "/etc/containers/certs.d/${host}/ca.crt".`
+        : `The certificate of "${host}" must be renewed; dray does not speak to it before.`,
     },
   );
 }

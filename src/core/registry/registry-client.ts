@@ -15,6 +15,7 @@ import { type ManifestUpload, pushManifest } from './manifest-push.ts';
 import { readManifestBody, statedDigest, verifyManifest } from './manifest-response.ts';
 import { listReferrers } from './referrer-list.ts';
 import { headerOf } from './registry-error.ts';
+import { NO_REGISTRY_SETTINGS, type RegistrySettings } from './registry-settings.ts';
 import {
   createRetryBudget,
   DEFAULT_LIMITS,

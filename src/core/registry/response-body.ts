@@ -161,7 +161,7 @@ export class ResponseBody {
     if (signal?.aborted) return cancelled(signal);
     return failure instanceof EngineError
       ? failure
-      : networkError(failure, host, 'read the answer');
+      : networkError(failure, host, { doing: 'read the answer' });
   }
 }
 

@@ -19,6 +19,7 @@ import { headerOf, statusError } from './registry-error.ts';
 import type { RegistrySettings } from './registry-settings.ts';
 import type { RequestBody } from './request-body.ts';
 import { type Retrier, type RetryBudget, startRetrier, type TransportLimits } from './retry.ts';
+import type { TokenRequest } from './token-service.ts';
 
 const MAX_REDIRECTS = 5;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -33,6 +34,12 @@ export interface TransportOptions {
   /** What all requests may wait together. */
   readonly retryBudget: RetryBudget;
   readonly onProgress: OnProgress | undefined;
+  /** Proxies and certificates. */
+  readonly registries: RegistrySettings;
+  /** Without them all access is anonymous. */
+  readonly credentials?: CredentialSource | undefined;
+  /** Whether an identity token is to be asked for with every token. */
+  readonly wantsIdentityToken?: boolean | undefined;
 }
 
 /** One request to the registry, or to where it said. */

@@ -80,6 +80,7 @@ describe('anonymous bearer tokens', () => {
       [
         ['a', 'b'],
         ['service', hostile],
+        ['scope', 'repository:a/b:pull'],
         ['scope', hostile],
       ],
     );
