@@ -22,15 +22,23 @@ export const COMMAND_LOADERS: Readonly<Record<string, Loader>> = {
   help: () => import('../commands/help.ts'),
   'image:export': () => import('../commands/image/export.ts'),
   'image:gc': () => import('../commands/image/gc.ts'),
+  'image:import': () => import('../commands/image/import.ts'),
   'image:inspect': () => import('../commands/image/inspect.ts'),
   'image:list': () => import('../commands/image/list.ts'),
+  'image:load': () => import('../commands/image/load.ts'),
   'image:rm': () => import('../commands/image/rm.ts'),
+  'image:save': () => import('../commands/image/save.ts'),
   'image:verify': () => import('../commands/image/verify.ts'),
   info: () => import('../commands/info.ts'),
   list: () => import('../commands/list.ts'),
   rm: () => import('../commands/rm.ts'),
   run: () => import('../commands/run.ts'),
   version: () => import('../commands/version.ts'),
+  'volume:create': () => import('../commands/volume/create.ts'),
+  'volume:inspect': () => import('../commands/volume/inspect.ts'),
+  'volume:list': () => import('../commands/volume/list.ts'),
+  'volume:prune': () => import('../commands/volume/prune.ts'),
+  'volume:rm': () => import('../commands/volume/rm.ts'),
 };
 
 /** Loads the class of a command. `id` must be a key of `COMMAND_LOADERS`. */

@@ -1,8 +1,10 @@
 /** JSON shapes of images: rkt's keys, times as RFC 3339. */
 import type { Collection } from '../core/operations/collect-garbage.ts';
 import type { FetchedImage } from '../core/operations/fetch-image.ts';
+import type { ImportedImage } from '../core/operations/import-image.ts';
 import type { ImageInspection } from '../core/operations/inspect-image.ts';
 import type { ImageListing } from '../core/operations/list-images.ts';
+import type { LoadedImage } from '../core/operations/load-images.ts';
 
 /** One element of `image list --json`. */
 export interface ImageJson {
@@ -71,6 +73,30 @@ export interface FetchedJson {
 /** The JSON form of a fetched image. */
 export function fetchedJson({ imageId, reference, changed }: FetchedImage): FetchedJson {
   return { id: imageId, name: reference ?? null, changed };
+}
+
+/** One element of `image load --json`. */
+export interface LoadedJson {
+  readonly id: string;
+  readonly names: readonly string[];
+  /** Whether the store changed. */
+  readonly changed: boolean;
+}
+
+/** The JSON form of a loaded image. */
+export function loadedJson({ imageId, references, changed }: LoadedImage): LoadedJson {
+  return { id: imageId, names: references, changed };
+}
+
+/** `image import --json`. */
+export interface ImportedJson {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** The JSON form of an image made from a tar. */
+export function importedJson({ imageId, reference }: ImportedImage): ImportedJson {
+  return { id: imageId, name: reference };
 }
 
 /** `image gc --json`. */

@@ -13,7 +13,9 @@ import {
   collectionJson,
   fetchedJson,
   imageJson,
+  importedJson,
   inspectionJson,
+  loadedJson,
 } from '../../src/cli/image-json.ts';
 import { removalJson } from '../../src/cli/removal.ts';
 import { verificationJson } from '../../src/cli/verification.ts';
@@ -100,6 +102,8 @@ const JSON_SAMPLES = {
       isDamaged: false,
     }),
   ],
+  'image load': [loadedJson({ imageId, references: [reference], changed: true })],
+  'image import': importedJson({ imageId, reference }),
   'image rm': removalJson({
     removed: [{ imageId, references: [reference], isStillNamed: false }],
     failures: [{ input: 'x', error }],
