@@ -1,0 +1,42 @@
+import * as Flags from '@oclif/core/flags';
+import { BaseCommand } from '../../cli/base-command.ts';
+import { printLine } from '../../cli/output.ts';
+import { parseListFilters } from '../../cli/parse/volume-filter.ts';
+import { tableLines } from '../../cli/table.ts';
+import { VOLUME_TITLES, volumeJson, volumeRow } from '../../cli/volume-fields.ts';
+
+/** `dray volume list`. */
+export default class VolumeList extends BaseCommand {
+  static override summary = 'List volumes';
+  static override aliases = ['volume:ls'];
+  static override enableJsonFlag = true;
+  static override flags = {
+    filter: Flags.string({
+      char: 'f',
+      description: 'show only volumes that fit: dangling=true|false, name=, label=KEY[=VALUE]',
+      helpValue: 'KEY=VALUE',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    'no-legend': Flags.boolean({ description: 'leave the line of titles out' }),
+    quiet: Flags.boolean({ char: 'q', description: 'print names only' }),
+  };
+
+  async run() {
+    const { flags } = await this.parse(VolumeList);
+    const isWanted = parseListFilters(flags.filter ?? []);
+    const engine = await this.openEngine(flags);
+    const { listVolumes } = await import('../../core/operations/list-volumes.ts');
+    const volumes = listVolumes(engine).filter(isWanted);
+    if (!this.jsonEnabled()) {
+      const now = new Date();
+      const titles = flags['no-legend'] ? [] : [VOLUME_TITLES];
+      const rows = volumes.map((volume) => volumeRow(volume, now));
+      const lines = flags.quiet
+        ? volumes.map(({ name }) => name)
+        : await tableLines([...titles, ...rows]);
+      for (const line of lines) printLine(line);
+    }
+    return volumes.map(volumeJson);
+  }
+}
