@@ -1,10 +1,11 @@
 /** Devices of a container: those of `--device`, or all of them with `--privileged`. */
-import { type BigIntStats, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { type BigIntStats, lstatSync, readdirSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { EngineError, hasErrno, quote } from '../errors.ts';
 import { deviceNumber } from '../host/device-number.ts';
 import type { DeviceRule, RuntimeDevice } from '../oci/runtime-spec.ts';
 import { mountDestination } from './mount-destination.ts';
+import { isWithin, lstatIfPresent } from './root-path.ts';
 import type { DeviceRequest } from './run-options.ts';
 
 /** Device nodes to make, and the rules of the device controller. */
@@ -42,6 +43,7 @@ export function chooseDevices(
   for (const request of requests) {
     const destination = mountDestination(context.rootfsPath, request.destination, context);
     for (const device of requestedDevices(request, destination)) {
+      requireFree(device, context.rootfsPath);
       devices.set(device.path, device);
       const { major, minor } = device;
       const type = device.type === 'b' ? 'b' : 'c';
@@ -63,6 +65,24 @@ function requestedDevices({ source }: DeviceRequest, destination: string): Runti
     throw new EngineError('USAGE_INVALID', `The device ${quote(source)} ${what}.`);
   }
   return found;
+}
+
+/**
+ * The runtime leaves what is there already as it is and says nothing, so the container would not get
+ * the device. /dev is a file system of the container's own, where nothing is yet.
+ */
+function requireFree(device: RuntimeDevice, rootfsPath: string): void {
+  if (isWithin(device.path, '/dev')) return;
+  const place = rootfsPath + device.path;
+  if (lstatIfPresent(place) === undefined) return;
+  const found = asDevice(lstatSync(place, { bigint: true }), device.path);
+  const { type, major, minor } = found ?? {};
+  if (type === device.type && major === device.major && minor === device.minor) return;
+  throw new EngineError(
+    'USAGE_INVALID',
+    `The image has something else at ${quote(device.path)}, where a device was to be made.`,
+    { hint: `Choose a place in /dev: --device SOURCE:/dev/${basename(device.path)}` },
+  );
 }
 
 function devicesBelow(directory: string, destination: string): RuntimeDevice[] {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   lstatSync,
   mkdirSync,
@@ -210,6 +211,20 @@ describe('chooseDevices', () => {
       device('/dev/null', '/proc/x'),
     ]) {
       assert.throws(() => chooseDevices([request], context), EngineError);
+    }
+  });
+  it('refuses a place where the image has something else, which runc would leave there', () => {
+    using root = new TestRoot({ 'opt/file': 'text', 'opt/dir': null, link: { link: '/opt/file' } });
+    const inRoot = { rootfsPath: root.path, privileged: false };
+    for (const place of ['/opt/file', '/opt/dir', '/link']) {
+      assert.throws(
+        () => chooseDevices([device('/dev/zero', place)], inRoot),
+        usageError(/something else at "\/opt/),
+      );
+    }
+    execFileSync('mknod', [join(root.path, 'opt/zero'), 'c', '1', '5']);
+    for (const place of ['/opt/new', '/opt/zero', '/dev/null']) {
+      assert.equal(chooseDevices([device('/dev/zero', place)], inRoot).devices.length, 1, place);
     }
   });
   it('gives a privileged container every device but the console', () => {
