@@ -2,7 +2,7 @@
 import { Command } from '@oclif/core/command';
 import type { Config } from '@oclif/core/config';
 import { EngineError } from '../core/errors.ts';
-import type { Engine } from '../core/operations/engine.ts';
+import type { Engine, EngineSettings } from '../core/operations/engine.ts';
 import { EXIT } from './exit-status.ts';
 import { globalFlags } from './global-flags.ts';
 import { printJson } from './output.ts';
@@ -58,7 +58,12 @@ export abstract class BaseCommand extends Command {
   protected async openEngine(flags: SettingsFlags): Promise<Engine> {
     requireRoot(process.geteuid?.(), this.id);
     const { openEngine } = await import('../core/operations/engine.ts');
-    return openEngine(resolveSettings(flags, this.config.version));
+    return openEngine(this.settings(flags));
+  }
+
+  /** What flags and environment say, for a command that needs no store. */
+  protected settings(flags: SettingsFlags): EngineSettings {
+    return resolveSettings(flags, this.config.version);
   }
 
   /** Once cancelled, whatever failed did so because of that. */

@@ -28,6 +28,7 @@ export function connectRegistry(
   return new RegistryClient(registry, {
     insecureRegistries: isInsecure ? [...insecureRegistries, registry] : insecureRegistries,
     userAgent: `dray/${settings.version}`,
+    registries: settings.registries,
     ...(retryBudget === undefined ? {} : { retryBudget }),
     ...(onProgress === undefined ? {} : { onProgress }),
   });

@@ -73,7 +73,7 @@ export function findAuthKey(content: AuthFileContent, scope: AuthScope): string 
 export function readEntry({ file, auths }: AuthFileContent, key: string): Credentials | undefined {
   const entry = auths[key];
   const where = `the entry ${quote(key)}`;
-  if (!isObject(entry)) throw invalid(file.path, `${where} is no object`);
+  if (!isJsonObject(entry)) throw invalid(file.path, `${where} is no object`);
   const text = (name: string): string => {
     const value = entry[name] ?? '';
     if (typeof value === 'string') return value;
@@ -159,17 +159,18 @@ function parseDocument(text: string, path: string): JsonObject {
     // Not the cause of ours: its message quotes the file.
     throw invalid(path, 'it is not JSON');
   }
-  if (isObject(document)) return document;
+  if (isJsonObject(document)) return document;
   throw invalid(path, 'it is no JSON object');
 }
 
 function objectAt(document: JsonObject, name: string, path: string): JsonObject {
   const value = document[name] ?? {};
-  if (isObject(value)) return value;
+  if (isJsonObject(value)) return value;
   throw invalid(path, `${quote(name)} is no object`);
 }
 
-function isObject(value: unknown): value is JsonObject {
+/** Whether a parsed value is a JSON object. */
+export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -82,10 +82,11 @@ export async function storeInHelper(
 /**
  * Makes a helper forget a server. Idempotent.
  *
+ * @returns false when the helper says that it knew nothing of it; not all of them do.
  * @throws as `getFromHelper`.
  */
-export async function eraseFromHelper(helper: CredentialHelper, server: string): Promise<void> {
-  await call(helper, 'erase', server);
+export async function eraseFromHelper(helper: CredentialHelper, server: string): Promise<boolean> {
+  return (await call(helper, 'erase', server)) !== 'not found';
 }
 
 /**

@@ -1,0 +1,43 @@
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
+import { BaseCommand } from '../cli/base-command.ts';
+import { askForLogin } from '../cli/login-input.ts';
+import { printLine, writeStderr } from '../cli/output.ts';
+import { withProgress } from '../cli/progress-view.ts';
+import { registryFlags } from '../cli/registry-flags.ts';
+
+/** `dray login`. */
+export default class Login extends BaseCommand {
+  static override summary = 'Log in to a registry: check a user name and a password, and keep them';
+  static override args = {
+    registry: Args.string({
+      description: 'HOST[:PORT] of the registry; docker.io when it is left out',
+      default: 'docker.io',
+      ignoreStdin: true,
+    }),
+  };
+  static override flags = {
+    ...registryFlags,
+    username: Flags.string({ char: 'u', description: 'user name' }),
+    password: Flags.string({
+      char: 'p',
+      description: 'password; others can see it in the list of processes',
+    }),
+    'password-stdin': Flags.boolean({ description: 'read the password from standard input' }),
+  };
+
+  async run() {
+    const { args, flags } = await this.parse(Login);
+    const { username, password } = await askForLogin(flags, this.signal);
+    const settings = this.settings(flags);
+    const { loginToRegistry } = await import('../core/operations/registry-login.ts');
+    const request = { registry: args.registry, username, password };
+    const kept = await withProgress({ isQuiet: flags.quiet }, (onProgress) =>
+      loginToRegistry(settings, request, { signal: this.signal, onProgress }),
+    );
+    if (kept.helper === undefined && !flags.quiet) {
+      writeStderr(`dray: the credentials are kept unencrypted in ${kept.file}\n`);
+    }
+    printLine('Login Succeeded');
+  }
+}
