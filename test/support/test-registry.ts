@@ -8,6 +8,8 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Descriptor } from '../../src/core/oci/descriptor.ts';
 import { type Digest, digestOf } from '../../src/core/oci/digest.ts';
 import type { BuiltImage, BuiltIndex } from './image-builder.ts';
+import { type Answer, blobAnswer, json, pourZeros, registryError } from './registry-answers.ts';
+import { RegistryUploads } from './registry-uploads.ts';
 
 /** A request as it arrived, and the status that it was answered with (0: no answer). */
 export interface RecordedRequest {
@@ -15,6 +17,8 @@ export interface RecordedRequest {
   /** Path with query. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** What came of its body. */
+  body: Buffer;
   status: number;
 }
 
@@ -24,6 +28,8 @@ export interface Fault {
   readonly delayMs?: number;
   /** Destroy the connection instead of answering. */
   readonly reset?: boolean;
+  /** Destroy the connection after this many bytes of the request's body. */
+  readonly cutRequestAfterBytes?: number;
   /** Never answer. */
   readonly hang?: boolean;
   /** Replaces the status; without `body` the answer then has none. */
@@ -60,12 +66,6 @@ export interface TestRegistryOptions {
   readonly fault?: FaultHook;
 }
 
-interface Answer {
-  readonly status: number;
-  readonly headers: Record<string, string>;
-  readonly body: Buffer;
-}
-
 interface StoredManifest {
   readonly bytes: Buffer;
   readonly mediaType: string;
@@ -75,6 +75,8 @@ export class TestRegistry implements AsyncDisposable {
   /** Every request in order of arrival. */
   readonly requests: RecordedRequest[] = [];
   fault: FaultHook | undefined;
+  /** What was pushed, and how pushes are answered. */
+  readonly uploads = new RegistryUploads(() => this.origin);
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -192,6 +194,7 @@ export class TestRegistry implements AsyncDisposable {
       method: request.method ?? '',
       path: request.url ?? '',
       headers: request.headers,
+      body: Buffer.alloc(0),
       status: 0,
     };
     this.requests.push(recorded);
@@ -200,8 +203,39 @@ export class TestRegistry implements AsyncDisposable {
     this.#counts.set(key, count);
     const fault = this.fault?.(recorded, count) ?? {};
     const act = (): void => this.#act(recorded, response, fault);
-    if (fault.delayMs === undefined) act();
-    else this.#after(fault.delayMs, act);
+    this.#readBody(request, recorded, fault, () => {
+      if (fault.delayMs === undefined) act();
+      else this.#after(fault.delayMs, act);
+    });
+  }
+
+  /** Requests without a body are answered at once, in the order in which they came. */
+  #readBody(
+    request: IncomingMessage,
+    recorded: RecordedRequest,
+    fault: Fault,
+    whenRead: () => void,
+  ): void {
+    if (!['POST', 'PUT', 'PATCH'].includes(recorded.method)) {
+      whenRead();
+      return;
+    }
+    const cutAfter = fault.cutRequestAfterBytes ?? Number.POSITIVE_INFINITY;
+    const chunks: Buffer[] = [];
+    let isCut = false;
+    request.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      recorded.body = Buffer.concat(chunks).subarray(0, cutAfter);
+      if (recorded.body.length < cutAfter || isCut) return;
+      isCut = true;
+      request.socket.destroy();
+      this.uploads.answer({ ...this.#received(recorded), isCut: true });
+    });
+    request.on('end', whenRead);
+  }
+
+  #received(request: RecordedRequest) {
+    return { ...request, url: new URL(request.path, this.origin), isCut: false };
   }
 
   #act(request: RecordedRequest, response: ServerResponse, fault: Fault): void {
@@ -262,11 +296,23 @@ export class TestRegistry implements AsyncDisposable {
   #answer(request: RecordedRequest, fault: Fault): Answer {
     const url = new URL(request.path, this.origin);
     if (url.pathname === '/token') return this.#token();
-    if (this.#options.auth === 'token' && !this.#isAuthorized(request)) return this.#challenge(url);
+    if (this.#options.auth === 'token' && !this.#isAuthorized(request))
+      return this.#challenge(url, request.method);
+    const pushed = this.uploads.answer(this.#received(request));
+    if (pushed !== undefined) return pushed;
     const manifest = /^\/v2\/(.+)\/manifests\/([^/]+)$/.exec(url.pathname);
-    if (manifest !== null) return this.#manifest(manifest[1] ?? '', manifest[2] ?? '');
-    const blob = /^\/v2\/.+\/blobs\/([^/]+)$/.exec(url.pathname);
-    if (blob !== null) return this.#blob(blob[1] ?? '', fault.ignoreRange ? undefined : request);
+    if (manifest !== null) {
+      const [, repository = '', name = ''] = manifest;
+      return request.method === 'PUT'
+        ? this.#putManifest(repository, name, request)
+        : this.#manifest(repository, name);
+    }
+    const blob = /^\/v2\/(.+)\/blobs\/([^/]+)$/.exec(url.pathname);
+    if (blob !== null) {
+      const [, repository = '', digest = ''] = blob;
+      const bytes = this.uploads.blob(repository, digest) ?? this.#blobs.get(digest);
+      return blobAnswer(bytes, fault.ignoreRange ? undefined : request.headers.range);
+    }
     return url.pathname === '/v2/' ? json(200, {}) : registryError(404, 'NAME_UNKNOWN');
   }
 
@@ -285,17 +331,20 @@ export class TestRegistry implements AsyncDisposable {
     };
   }
 
-  #blob(digest: string, request: RecordedRequest | undefined): Answer {
-    const bytes = this.#blobs.get(digest);
-    if (bytes === undefined) return registryError(404, 'BLOB_UNKNOWN');
-    const range = /^bytes=([0-9]+)-$/.exec(String(request?.headers.range ?? ''));
-    if (range === null) return octets(200, bytes, {});
-    const start = Number(range[1]);
-    if (start >= bytes.length) {
-      return octets(416, Buffer.alloc(0), { 'content-range': `bytes */${bytes.length}` });
-    }
-    const contentRange = `bytes ${start}-${bytes.length - 1}/${bytes.length}`;
-    return octets(206, bytes.subarray(start), { 'content-range': contentRange });
+  #putManifest(repository: string, name: string, { body, headers }: RecordedRequest): Answer {
+    const { config, layers = [] } = JSON.parse(body.toString('utf8'));
+    const isMissing = ({ digest }: Descriptor): boolean =>
+      this.uploads.blob(repository, digest) === undefined && !this.#blobs.has(digest);
+    if ([config, ...layers].some(isMissing)) return registryError(404, 'MANIFEST_BLOB_UNKNOWN');
+    const mediaType = String(headers['content-type']);
+    const isTag = !name.includes(':');
+    const options = isTag ? { mediaType, tag: name } : { mediaType };
+    const { digest } = this.addManifest(repository, body, options);
+    if (isTag) this.uploads.addTag(repository, name);
+    return {
+      ...json(201, {}),
+      headers: { 'content-length': '2', 'docker-content-digest': digest },
+    };
   }
 
   #token(): Answer {
@@ -314,11 +363,12 @@ export class TestRegistry implements AsyncDisposable {
     return scheme === 'Bearer' && token !== undefined && this.#tokens.has(token);
   }
 
-  #challenge(url: URL): Answer {
-    const repository = /^\/v2\/(.+)\/(?:manifests|blobs)\//.exec(url.pathname)?.[1] ?? '';
+  #challenge(url: URL, method: string): Answer {
+    const repository = /^\/v2\/(.+)\/(?:manifests|blobs|tags)\//.exec(url.pathname)?.[1] ?? '';
+    const actions = method === 'GET' || method === 'HEAD' ? 'pull' : 'pull,push';
     const answer = registryError(401, 'UNAUTHORIZED');
     answer.headers['www-authenticate'] =
-      `Bearer realm="${this.origin}/token",service="test",scope="repository:${repository}:pull"`;
+      `Bearer realm="${this.origin}/token",service="test",scope="repository:${repository}:${actions}"`;
     return answer;
   }
 }
@@ -343,39 +393,4 @@ function applyFault(answer: Answer, fault: Fault): Answer {
     headers = { ...headers, 'content-length': String(body.length) };
   }
   return { status, headers, body };
-}
-
-const ZEROS = Buffer.alloc(64 * 1024);
-
-function pourZeros(response: ServerResponse): void {
-  while (!response.destroyed) {
-    if (response.write(ZEROS)) continue;
-    response.once('drain', () => pourZeros(response));
-    return;
-  }
-}
-
-function octets(status: number, body: Buffer, headers: Record<string, string>): Answer {
-  return {
-    status,
-    headers: {
-      'content-type': 'application/octet-stream',
-      'content-length': String(body.length),
-      ...headers,
-    },
-    body,
-  };
-}
-
-function json(status: number, value: unknown): Answer {
-  const body = Buffer.from(JSON.stringify(value));
-  return {
-    status,
-    headers: { 'content-type': 'application/json', 'content-length': String(body.length) },
-    body,
-  };
-}
-
-function registryError(status: number, code: string): Answer {
-  return json(status, { errors: [{ code, message: `test registry: ${code}` }] });
 }
