@@ -71,3 +71,8 @@ export function lastErrno(): number {
   const { ffi, errnoAddress } = load();
   return ffi.getInt32(errnoAddress);
 }
+
+/** Where the first byte of `buffer` lies; meaningful as long as the buffer is alive. */
+export function addressOf(buffer: Buffer): bigint {
+  return load().ffi.getRawPointer(buffer);
+}

@@ -3,18 +3,18 @@
  * that EROFS can point at them. Writes go out in large runs, whatever the sizes of the files; a run
  * of nothing but zeros is left out and becomes a hole.
  */
+import { RUN_BYTES } from '../host/file-writer.ts';
 import { BLOCK_SIZE } from '../oci/layer-index.ts';
 import type { LayerDataSink } from './data-sink.ts';
 import { invalidLayer } from './layer-error.ts';
 
-const RUN_BYTES = 1024 * 1024;
 const ZEROS = Buffer.alloc(RUN_BYTES);
 
 /** Packs file contents for one sink. Holds no resource but memory. */
 export class DataPack {
   readonly #sink: LayerDataSink;
   readonly #maxBytes: number;
-  readonly #run = Buffer.alloc(RUN_BYTES);
+  #run: Buffer;
   #runBytes = 0;
   /** Where `#run` belongs in the file. */
   #runPosition = 0;
@@ -22,6 +22,7 @@ export class DataPack {
   /** @param maxBytes how long the file may become, holes included. */
   constructor(sink: LayerDataSink, maxBytes: number) {
     this.#sink = sink;
+    this.#run = sink.emptyRun();
     this.#maxBytes = maxBytes;
   }
 
@@ -76,9 +77,12 @@ export class DataPack {
   }
 
   #flush(): void {
-    const run = this.#run.subarray(0, this.#runBytes);
-    if (!run.equals(ZEROS.subarray(0, run.length))) this.#sink.write(run, this.#runPosition);
-    this.#runPosition += run.length;
+    const length = this.#runBytes;
+    if (ZEROS.compare(this.#run, 0, length, 0, length) !== 0) {
+      this.#sink.write(this.#run, length, this.#runPosition);
+      this.#run = this.#sink.emptyRun();
+    }
+    this.#runPosition += length;
     this.#runBytes = 0;
   }
 

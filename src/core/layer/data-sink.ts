@@ -1,29 +1,62 @@
 /** Where the bytes of a layer data file go: into a file, or against the file that is there. */
-import { fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
+import { fstatSync, ftruncateSync, readSync } from 'node:fs';
+import { FileWriter, RUN_BYTES } from '../host/file-writer.ts';
 import { withSystemErrors } from '../host/libc.ts';
 
-/** Receives a layer data file from front to back. */
+/** Receives a layer data file from front to back, in runs. */
 export interface LayerDataSink {
+  /** Memory for the next run, `RUN_BYTES` long, its contents arbitrary. */
+  emptyRun(): Buffer;
   /**
-   * The next run: `position` and length are multiples of 4096. Whatever lies between two runs is
-   * zero. `bytes` is valid only during the call.
+   * Takes the first `lengthBytes` of a run that `emptyRun` gave; they belong at `position`. Both are
+   * multiples of 4096. Whatever lies between two runs is zero. The run is the sink's from now on.
    */
-  write(bytes: Buffer, position: number): void;
+  write(run: Buffer, lengthBytes: number, position: number): void;
   /** There are no more runs; `sizeBytes` is the length of the file, a multiple of 4096. */
   end(sizeBytes: number): void;
+  /** When more runs are welcome; undefined when they are at once. Throws what writing threw. */
+  ready(): Promise<void> | undefined;
+  /** Resolves when all is where it belongs. Throws what writing threw. */
+  flush(): Promise<void>;
+  /** Resolves when nothing is under way any more; never throws. Ends the sink. */
+  settle(): Promise<void>;
 }
 
 /**
- * Writes to `fd`, which must be an empty file open for writing and stays the caller's. What is zero
- * between two runs becomes a hole. Nothing is synced.
+ * Writes to `fd` in the background; it must be an empty file open for writing and stays the caller's,
+ * who may close it after `settle`. What is zero between two runs becomes a hole. Nothing is synced.
  *
- * `write` and `end` throw SystemCallError, such as `ENOSPC`.
+ * `ready` and `flush` throw SystemCallError, such as `ENOSPC`.
  */
 export function fileDataSink(fd: number): LayerDataSink {
+  const where = 'while writing a layer data file';
+  const writer = new FileWriter(fd, where);
+  let fileBytes = 0;
   return {
-    write: (bytes, position) => writeFully(fd, bytes, position),
-    end: (sizeBytes) =>
-      withSystemErrors('while writing a layer data file', () => ftruncateSync(fd, sizeBytes)),
+    emptyRun: () => writer.emptyRun(),
+    write: (run, lengthBytes, position) => writer.write(run, lengthBytes, position),
+    end: (sizeBytes) => {
+      fileBytes = sizeBytes;
+    },
+    ready: () => writer.ready(),
+    flush: async () => {
+      await writer.flush();
+      withSystemErrors(where, () => ftruncateSync(fd, fileBytes));
+    },
+    settle: () => writer.settle(),
+  };
+}
+
+/** A sink that forgets everything, at once. */
+export function nullDataSink(): LayerDataSink {
+  const run = Buffer.allocUnsafe(RUN_BYTES);
+  return {
+    emptyRun: () => run,
+    write: () => {},
+    end: () => {},
+    ready: () => undefined,
+    flush: async () => {},
+    settle: async () => {},
   };
 }
 
@@ -58,28 +91,20 @@ export function compareDataSink(fd: number): ComparingSink {
     }
   };
   return {
+    ...nullDataSink(),
     get isEqual() {
       return isEqual;
     },
-    write(bytes, position) {
+    write(run, lengthBytes, position) {
       compareZerosUpTo(position);
-      compare(bytes, position);
-      compared = position + bytes.length;
+      compare(run.subarray(0, lengthBytes), position);
+      compared = position + lengthBytes;
     },
     end(sizeBytes) {
       compareZerosUpTo(sizeBytes);
       isEqual &&= fstatSync(fd).size === sizeBytes;
     },
   };
-}
-
-/** Writes all of `bytes` at `position`. @throws SystemCallError */
-export function writeFully(fd: number, bytes: Buffer, position: number): void {
-  withSystemErrors('while writing a layer', () => {
-    for (let at = 0; at < bytes.length; ) {
-      at += writeSync(fd, bytes, at, bytes.length - at, position + at);
-    }
-  });
 }
 
 function readFully(fd: number, buffer: Buffer, position: number): number {

@@ -19,11 +19,14 @@ const INPUTS_UNDER_WAY = 2;
 /** The window that `zstd --ultra -22` uses: 128 MiB. A larger one is refused, to bound memory. */
 const ZSTD_WINDOW_LOG = 27;
 
+/** Takes bytes; a promise says when more are welcome, none that they are at once. */
+export type OnBytes = (bytes: Buffer) => Promise<void> | undefined;
+
 /** Feeds compressed bytes to a zlib stream and its output, in order, to a function. */
 export class Decompressor implements Disposable {
   readonly #format: 'gzip' | 'zstd';
   readonly #stream: Gunzip | ZstdDecompress;
-  readonly #onOutput: (bytes: Buffer) => void;
+  readonly #onOutput: OnBytes;
   #input: Buffer[] = [];
   #inputBytes = 0;
   #inputsUnderWay = 0;
@@ -33,8 +36,11 @@ export class Decompressor implements Disposable {
   #failure: { readonly error: unknown } | undefined;
   #wake: () => void = () => {};
 
-  /** `onOutput` gets each chunk once; what it throws, `write` or `end` throws. */
-  constructor(format: 'gzip' | 'zstd', onOutput: (bytes: Buffer) => void) {
+  /**
+   * `onOutput` gets each chunk once, and the next one when its promise, if any, has resolved; what it
+   * throws, `write` or `end` throws.
+   */
+  constructor(format: 'gzip' | 'zstd', onOutput: OnBytes) {
     this.#format = format;
     this.#onOutput = onOutput;
     this.#stream = openStream(format);
@@ -63,7 +69,9 @@ export class Decompressor implements Disposable {
   async end(): Promise<void> {
     await this.#until(() => this.#inputBytes === 0);
     this.#stream.end();
-    await this.#until(() => this.#isStreamEnded && this.#output.length === 0);
+    await this.#until(
+      () => this.#isStreamEnded && this.#output.length === 0 && !this.#isDrainScheduled,
+    );
   }
 
   /** Stops at once; what has not been given to `onOutput` never will be. Idempotent. */
@@ -116,20 +124,27 @@ export class Decompressor implements Disposable {
     if (this.#isDrainScheduled || this.#output.length === 0) return;
     this.#isDrainScheduled = true;
     setImmediate(() => {
-      this.#isDrainScheduled = false;
       this.#drainOne();
     });
   }
 
   #drainOne(): void {
     const chunk = this.#output.shift();
-    if (chunk === undefined) return;
     try {
-      this.#onOutput(chunk);
+      const ready = chunk === undefined ? undefined : this.#onOutput(chunk);
+      if (ready === undefined) this.#drained();
+      else
+        ready.then(
+          () => this.#drained(),
+          (error: unknown) => this.#fail(error),
+        );
     } catch (error) {
       this.#fail(error);
-      return;
     }
+  }
+
+  #drained(): void {
+    this.#isDrainScheduled = false;
     this.#scheduleDrain();
     if (this.#output.length === 0) this.#wake();
   }

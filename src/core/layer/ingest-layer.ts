@@ -8,8 +8,9 @@ import { EngineError, type ErrorCode, quoteBytes } from '../errors.ts';
 import type { DiffId, Digest } from '../oci/digest.ts';
 import { DigestVerifier } from '../oci/digest-verifier.ts';
 import type { LayerIndex } from '../oci/layer-index.ts';
+import { BlobWriter } from './blob-writer.ts';
 import type { LayerCompression } from './compression.ts';
-import { type LayerDataSink, writeFully } from './data-sink.ts';
+import type { LayerDataSink } from './data-sink.ts';
 import type { RecordedLayer } from './layer-recorder.ts';
 import { DEFAULT_LAYER_LIMITS, type LayerLimits } from './limits.ts';
 import { TarReader } from './tar-reader.ts';
@@ -41,7 +42,8 @@ export interface IngestOptions {
 /**
  * Reads a layer: checks size and digest of the blob and the diffID of its tar, parses the tar, and
  * writes file contents to `dataSink`. Nothing is synced. Only when this resolves is anything that
- * was written worth keeping; if it throws, the blob's bytes up to `onBytes` are what was received.
+ * was written worth keeping; if it throws, `blobFd` holds the beginning
+ * of what was received. When it settles, nothing is being written any more.
  *
  * A blob that is not the expected one is reported as such, whatever else its bytes cause: after a
  * failure the rest of the source is still read and hashed.
@@ -68,6 +70,7 @@ export async function ingestLayer(options: IngestOptions): Promise<LayerIndex> {
     throw labelled(error, options.label);
   } finally {
     await blob.return();
+    await options.dataSink.settle();
   }
 }
 
@@ -93,31 +96,39 @@ async function recordLayer(
   using stage = new TarStage(compression, (bytes) => {
     signal?.throwIfAborted();
     tar.take(bytes);
+    return dataSink.ready();
   });
   for (let next = await blob.next(); !next.done; next = await blob.next()) {
     await stage.write(next.value);
   }
   await stage.end();
-  return tar.finish();
+  const recorded = tar.finish();
+  await dataSink.flush();
+  return recorded;
 }
 
-/** The blob's bytes, counted, stored and hashed; throws after the last one if they are not right. */
+/**
+ * The blob's bytes, counted, stored and hashed; throws after the last one if they are not right. Once
+ * it has ended, however, nothing is being written any more.
+ */
 async function* verifiedBlob(options: IngestOptions): AsyncGenerator<Buffer, void> {
   const { blobFd, blobFdOffset = 0, signal } = options;
   const verifier = new DigestVerifier(options.expected, options.label);
-  for await (const chunk of options.source) {
-    signal?.throwIfAborted();
-    const position = verifier.bytesRead;
-    verifier.update(chunk);
-    if (blobFd !== undefined && position + chunk.length > blobFdOffset) {
-      const known = Math.max(blobFdOffset - position, 0);
-      writeFully(blobFd, chunk.subarray(known), position + known);
+  const writer = blobFd === undefined ? undefined : new BlobWriter(blobFd, blobFdOffset);
+  try {
+    for await (const chunk of options.source) {
+      signal?.throwIfAborted();
+      verifier.update(chunk);
+      await writer?.append(chunk);
+      options.onBytes?.(verifier.bytesRead);
+      yield chunk;
     }
-    options.onBytes?.(verifier.bytesRead);
-    yield chunk;
+    signal?.throwIfAborted();
+    verifier.end();
+    await writer?.flush();
+  } finally {
+    await writer?.settle();
   }
-  signal?.throwIfAborted();
-  verifier.end();
 }
 
 function labelled(error: EngineError, label: string): EngineError {

@@ -1,11 +1,11 @@
 /** From compressed bytes to tar bytes, after a look at what they are. */
 import { DETECTION_BYTES, detectCompression, type LayerCompression } from './compression.ts';
-import { Decompressor } from './decompressor.ts';
+import { Decompressor, type OnBytes } from './decompressor.ts';
 
 /** Detects the compression of a blob and hands its tar on. */
 export class TarStage implements Disposable {
   readonly #declared: LayerCompression;
-  readonly #onTar: (bytes: Buffer) => void;
+  readonly #onTar: OnBytes;
   #head: Buffer = Buffer.alloc(0);
   #compression: LayerCompression | undefined;
   #decompressor: Decompressor | undefined;
@@ -14,7 +14,7 @@ export class TarStage implements Disposable {
    * @param declared what the media type says.
    * @param onTar gets the bytes of the tar in order; what it throws, `write` or `end` throws.
    */
-  constructor(declared: LayerCompression, onTar: (bytes: Buffer) => void) {
+  constructor(declared: LayerCompression, onTar: OnBytes) {
     this.#declared = declared;
     this.#onTar = onTar;
   }
@@ -53,7 +53,7 @@ export class TarStage implements Disposable {
   }
 
   async #pass(bytes: Buffer): Promise<void> {
-    if (this.#decompressor === undefined) this.#onTar(bytes);
+    if (this.#decompressor === undefined) await this.#onTar(bytes);
     else await this.#decompressor.write(bytes);
   }
 }

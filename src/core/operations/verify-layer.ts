@@ -1,7 +1,7 @@
 /** One layer of `image verify`: its blob, and the files derived from it. */
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { hasErrno } from '../errors.ts';
-import { compareDataSink } from '../layer/data-sink.ts';
+import { compareDataSink, nullDataSink } from '../layer/data-sink.ts';
 import { ingestLayer } from '../layer/ingest-layer.ts';
 import type { LayerIndex } from '../oci/layer-index.ts';
 import { layerCompression } from '../oci/media-type.ts';
@@ -10,17 +10,16 @@ import { hasBlob, openBlob } from '../store/blob-store.ts';
 import { LayerIngest, removeLayer } from '../store/ingest.ts';
 import { layerDataPath, layerIndexPath } from '../store/store-paths.ts';
 import { storeLayer, type WantedLayer } from './fetch-layer.ts';
-import { type NoteProblem, noteDamagedBlob } from './verify-blob.ts';
+import { noteDamagedBlob, type RepairRun } from './verify-blob.ts';
 
 /** What verifying a layer needs besides the layer. */
-export interface LayerVerifyRun {
-  readonly note: NoteProblem;
+export interface LayerVerifyRun extends RepairRun {
   readonly options: OperationOptions;
 }
 
 /**
  * Reads a layer's blob once, which verifies it and gives what its index and its data file must be;
- * makes them again where they differ.
+ * makes them again where they differ and can be written.
  *
  * @returns the layer index, undefined when the blob is damaged.
  */
@@ -36,7 +35,7 @@ export async function verifyLayer(
   }
   const compared = await compareLayer(dataDir, layer, run);
   if (compared === undefined || compared.isDataEqual) return compared?.index;
-  await rebuildLayer(dataDir, layer, run);
+  if (run.canRepair) await rebuildLayer(dataDir, layer, run);
   return compared.index;
 }
 
@@ -48,12 +47,12 @@ interface ComparedLayer {
 async function compareLayer(
   dataDir: string,
   layer: WantedLayer,
-  { note, options }: LayerVerifyRun,
+  { note, canRepair, options }: LayerVerifyRun,
 ): Promise<ComparedLayer | undefined> {
   const { digest, size, mediaType } = layer.descriptor;
   const dataFd = openIfThere(layerDataPath(dataDir, layer.diffId));
   const sink =
-    dataFd === undefined ? { isEqual: false, write() {}, end() {} } : compareDataSink(dataFd);
+    dataFd === undefined ? { ...nullDataSink(), isEqual: false } : compareDataSink(dataFd);
   try {
     const index = await ingestLayer({
       source: openBlob(dataDir, digest),
@@ -69,7 +68,7 @@ async function compareLayer(
     return { index, isDataEqual: sink.isEqual && isIndexEqual === true };
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    noteDamagedBlob(dataDir, { descriptor: layer.descriptor, error, note });
+    noteDamagedBlob(dataDir, { descriptor: layer.descriptor, error, note, canRepair });
     return undefined;
   } finally {
     if (dataFd !== undefined) closeSync(dataFd);

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import { EngineError } from '../../../src/core/errors.ts';
+import { nullDataSink } from '../../../src/core/layer/data-sink.ts';
 import { tarOf } from '../../support/tar-builder.ts';
 import { chunksOf, ingest, ingestBlob } from './layer-fixture.ts';
 
@@ -138,10 +139,10 @@ describe('compression', () => {
     const bomb = gzipSync(Buffer.concat(Array.from({ length: 64 }, () => megabyte)));
     let written = 0;
     const dataSink = {
-      write: (bytes: Buffer) => {
-        written += bytes.length;
+      ...nullDataSink(),
+      write: (_run: Buffer, lengthBytes: number) => {
+        written += lengthBytes;
       },
-      end: () => {},
     };
     await assert.rejects(
       ingestBlob(bomb, megabyte, {

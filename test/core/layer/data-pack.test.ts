@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { closeSync, fstatSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { DataPack } from '../../../src/core/layer/data-pack.ts';
-import { fileDataSink } from '../../../src/core/layer/data-sink.ts';
+import { fileDataSink, nullDataSink } from '../../../src/core/layer/data-sink.ts';
 import { engineError } from '../../support/engine-errors.ts';
 import { openTemporary, readAll } from './layer-fixture.ts';
 
@@ -10,13 +10,12 @@ import { openTemporary, readAll } from './layer-fixture.ts';
 type Part = Buffer | number;
 
 /** Packs files and returns where each begins and the bytes of the data file. */
-function pack(files: readonly (readonly Part[])[]): {
-  blocks: number[];
-  data: Buffer;
-  diskBytes: number;
-} {
+async function pack(
+  files: readonly (readonly Part[])[],
+): Promise<{ blocks: number[]; data: Buffer; diskBytes: number }> {
   const fd = openTemporary();
-  const dataPack = new DataPack(fileDataSink(fd), 2 ** 30);
+  const sink = fileDataSink(fd);
+  const dataPack = new DataPack(sink, 2 ** 30);
   const blocks = files.map((parts) => {
     const block = dataPack.nextBlock();
     for (const part of parts) {
@@ -26,6 +25,8 @@ function pack(files: readonly (readonly Part[])[]): {
     return block;
   });
   const total = dataPack.finish();
+  await sink.flush();
+  await sink.settle();
   const data = readAll(fd);
   assert.equal(data.length, total * 4096);
   const diskBytes = fstatSync(fd).blocks * 512;
@@ -54,10 +55,10 @@ describe('DataPack', () => {
     ['nothing', []],
   ];
   for (const [what, files] of rows) {
-    it(`starts each file on a block and pads it with zeros: ${what}`, () => {
+    it(`starts each file on a block and pads it with zeros: ${what}`, async () => {
       // The staging memory is dirty from the first file on, so that missing zeros would show.
       const all = [[ones(MIB + 5)], ...files];
-      const { blocks, data } = pack(all);
+      const { blocks, data } = await pack(all);
       let end = 0;
       for (const [at, parts] of all.entries()) {
         const start = (blocks[at] ?? 0) * 4096;
@@ -75,14 +76,14 @@ describe('DataPack', () => {
     });
   }
 
-  it('leaves zeros out of the file, stored or not', () => {
-    const { data, diskBytes } = pack([[Buffer.alloc(40 * MIB), 40 * MIB, ones(1)]]);
+  it('leaves zeros out of the file, stored or not', async () => {
+    const { data, diskBytes } = await pack([[Buffer.alloc(40 * MIB), 40 * MIB, ones(1)]]);
     assert.ok(data.length > 80 * MIB);
     assert.ok(diskBytes < 3 * MIB, `${diskBytes} bytes on disk`);
   });
 
   it('refuses to grow beyond its limit, by bytes or holes', () => {
-    const sink = { write: () => {}, end: () => {} };
+    const sink = nullDataSink();
     const refused = engineError('LAYER_INVALID', /take more than 8192 bytes/);
     const dataPack = new DataPack(sink, 8192);
     dataPack.append(ones(8192));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, readdirSync, writeSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { compareDataSink, fileDataSink } from '../../../src/core/layer/data-sink.ts';
+import { compareDataSink, fileDataSink, nullDataSink } from '../../../src/core/layer/data-sink.ts';
 import { digestOf } from '../../../src/core/oci/digest.ts';
 import { decodeLayerIndex } from '../../../src/core/oci/layer-index.ts';
 import { engineError } from '../../support/engine-errors.ts';
@@ -86,7 +86,9 @@ describe('ingestLayer', () => {
       // Other bytes than the source's: what is written over them would show.
       writeSync(blobFd, Buffer.alloc(kept, 0xee), 0, kept, 0);
       await ingestBlob(BLOB, TAR, { blobFd, blobFdOffset: kept, source: chunksOf(BLOB, 50_000) });
-      const expected = Buffer.concat([Buffer.alloc(kept, 0xee), BLOB.subarray(kept)]);
+      // Whole blocks only: the one that they end in is written again.
+      const left = kept - (kept % 4096);
+      const expected = Buffer.concat([Buffer.alloc(left, 0xee), BLOB.subarray(left)]);
       assert.ok(readAll(blobFd).equals(expected), `${kept} bytes kept`);
       closeSync(blobFd);
     }
@@ -254,10 +256,10 @@ describe('ingestLayer, when it must stop', () => {
       }
     }
     const dataSink = {
-      write: (bytes: Buffer) => {
-        written += bytes.length;
+      ...nullDataSink(),
+      write: (_run: Buffer, lengthBytes: number) => {
+        written += lengthBytes;
       },
-      end: () => {},
     };
     await ingestBlob(blob, tar, { source: source(), dataSink });
     assert.ok(furthestAhead < 20 * 2 ** 20, `${furthestAhead} bytes ahead`);

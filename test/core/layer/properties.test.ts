@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { EngineError } from '../../../src/core/errors.ts';
+import { nullDataSink } from '../../../src/core/layer/data-sink.ts';
 import { cleanName } from '../../../src/core/layer/entry-path.ts';
 import { LayerRecorder } from '../../../src/core/layer/layer-recorder.ts';
 import { DEFAULT_LAYER_LIMITS } from '../../../src/core/layer/limits.ts';
@@ -50,7 +51,10 @@ function parse(tar: Buffer, size: number): { entries: unknown; data: Buffer } {
   const runs: { bytes: Buffer; position: number }[] = [];
   let length = 0;
   const sink = {
-    write: (bytes: Buffer, position: number) => runs.push({ bytes: Buffer.from(bytes), position }),
+    ...nullDataSink(),
+    write: (run: Buffer, lengthBytes: number, position: number) => {
+      runs.push({ bytes: Buffer.from(run.subarray(0, lengthBytes)), position });
+    },
     end: (sizeBytes: number) => {
       length = sizeBytes;
     },

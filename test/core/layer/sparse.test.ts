@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { nullDataSink } from '../../../src/core/layer/data-sink.ts';
 import { padded, type TarEntrySpec, tarOf } from '../../support/tar-builder.ts';
 import { ingest } from './layer-fixture.ts';
 import { refuses } from './layer-rows.ts';
@@ -174,7 +175,10 @@ describe('sparse maps', () => {
     const runs: number[] = [];
     let fileBytes = 0;
     const dataSink = {
-      write: (bytes: Buffer) => runs.push(bytes.length),
+      ...nullDataSink(),
+      write: (_run: Buffer, lengthBytes: number) => {
+        runs.push(lengthBytes);
+      },
       end: (sizeBytes: number) => {
         fileBytes = sizeBytes;
       },
