@@ -14,6 +14,8 @@ export interface FlagShape {
   readonly type: 'boolean' | 'option';
   readonly char?: string | undefined;
   readonly multiple?: boolean | undefined;
+  /** A boolean flag that is on unless `--NAME=false` turns it off. */
+  readonly allowNo?: boolean | undefined;
   readonly aliases?: readonly string[] | undefined;
   readonly charAliases?: readonly string[] | undefined;
 }
@@ -84,7 +86,7 @@ class FlagReader {
   flagTokens(): string[] {
     return [...this.#values].flatMap(([name, values]) =>
       this.#flags[name]?.type === 'boolean'
-        ? [`--${name}`]
+        ? [values[0] === 'true' ? `--${name}` : `--no-${name}`]
         : values.flatMap((value) => [`--${name}`, value]),
     );
   }
@@ -125,6 +127,7 @@ class FlagReader {
     const flag = this.#flags[name];
     if (flag?.type === 'boolean') {
       if (parseBoolean(name, inline)) this.#values.set(name, ['true']);
+      else if (flag.allowNo === true) this.#values.set(name, ['false']);
       else this.#values.delete(name);
       return;
     }

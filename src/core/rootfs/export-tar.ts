@@ -57,7 +57,7 @@ function* writeContent(
 }
 
 /** Gathers what is written into pieces of one size, so that small files do not become small pieces. */
-class PieceWriter {
+export class PieceWriter {
   #piece = Buffer.allocUnsafe(PIECE_BYTES);
   #used = 0;
 
