@@ -6,13 +6,12 @@
  */
 
 import { createHash } from 'node:crypto';
-import * as v from 'valibot';
 import { EngineError, quote } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, digestFromHash, digestOf } from '../oci/digest.ts';
 import { parseImageConfig } from '../oci/image-config.ts';
 import { MAX_LAYERS } from '../oci/image-manifest.ts';
-import { MAX_DOCUMENT_BYTES } from '../oci/json-document.ts';
+import { isJsonObject, MAX_DOCUMENT_BYTES } from '../oci/json-document.ts';
 import {
   DOCKER_CONFIG,
   DOCKER_LAYER,
@@ -30,15 +29,6 @@ export interface DockerArchiveImage {
   readonly files: ReadonlyMap<Digest, string>;
   readonly repoTags: readonly string[];
 }
-
-const manifestFile = v.array(
-  v.object({
-    Config: v.string(),
-    RepoTags: v.nullish(v.array(v.string())),
-    Layers: v.nullish(v.array(v.string())),
-  }),
-);
-type Entry = v.InferOutput<typeof manifestFile>[number];
 
 /** An image that a docker archive lists. */
 export interface DockerArchiveEntry {
@@ -107,22 +97,6 @@ export async function describeDockerImage(
 
 /** The images that a docker archive lists. @throws EngineError `IMAGE_INVALID` */
 export function listDockerArchive(source: BlobSource): DockerArchiveEntry[] {
-  const entries = readEntries(source);
-  const layers = Math.max(0, ...entries.map((entry) => entry.Layers?.length ?? 0));
-  if (entries.length > MAX_ARCHIVE_IMAGES || layers > MAX_LAYERS) {
-    throw new EngineError(
-      'IMAGE_INVALID',
-      `the "manifest.json" of ${quote(source.label)} lists ${entries.length} images of up to ${layers} layers; expected at most ${MAX_ARCHIVE_IMAGES} of ${MAX_LAYERS}`,
-    );
-  }
-  return entries.map(({ Config, Layers, RepoTags }) => ({
-    config: Config,
-    layers: Layers ?? [],
-    repoTags: RepoTags ?? [],
-  }));
-}
-
-function readEntries(source: BlobSource): Entry[] {
   const bytes = source.readSmall('manifest.json', MAX_DOCUMENT_BYTES);
   if (bytes === undefined) {
     throw new EngineError(
@@ -131,23 +105,53 @@ function readEntries(source: BlobSource): Entry[] {
       { hint: 'If it is an OCI archive, write "oci-archive:" in front of it.' },
     );
   }
-  let value: unknown;
-  try {
-    value = JSON.parse(bytes.toString('utf8'));
-  } catch (cause) {
-    throw invalidManifest(source, cause);
+  const items = parseList(bytes);
+  if (items !== undefined && items.length > MAX_ARCHIVE_IMAGES) {
+    throw invalidManifest(
+      source,
+      `lists ${items.length} images; expected at most ${MAX_ARCHIVE_IMAGES}`,
+    );
   }
-  const parsed = v.safeParse(manifestFile, value);
-  if (!parsed.success) throw invalidManifest(source, undefined);
-  return parsed.output;
+  const entries = items?.map(entryOf);
+  const isList = entries?.every((entry) => entry !== undefined) === true;
+  if (!isList) throw invalidManifest(source, 'is not a list of images with "Config" and "Layers"');
+  const layers = Math.max(0, ...entries.map((entry) => entry.layers.length));
+  if (layers > MAX_LAYERS) {
+    throw invalidManifest(
+      source,
+      `lists an image of ${layers} layers; expected at most ${MAX_LAYERS}`,
+    );
+  }
+  return entries;
 }
 
-function invalidManifest(source: BlobSource, cause: unknown): EngineError {
-  return new EngineError(
-    'IMAGE_INVALID',
-    `the "manifest.json" of ${quote(source.label)} is not a list of images with "Config" and "Layers"`,
-    cause === undefined ? {} : { cause },
-  );
+function parseList(bytes: Buffer): readonly unknown[] | undefined {
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    return Array.isArray(value) ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function entryOf(item: unknown): DockerArchiveEntry | undefined {
+  if (!isJsonObject(item) || typeof item.Config !== 'string') return undefined;
+  const layers = stringsOf(item.Layers);
+  const repoTags = stringsOf(item.RepoTags);
+  if (layers === undefined || repoTags === undefined) return undefined;
+  return { config: item.Config, layers, repoTags };
+}
+
+/** Go writes null for an empty list. */
+function stringsOf(value: unknown): readonly string[] | undefined {
+  const items: readonly unknown[] | undefined = Array.isArray(value) ? value : undefined;
+  if (value === null || value === undefined) return [];
+  return items?.every((item) => typeof item === 'string') === true ? items : undefined;
+}
+
+function invalidManifest(source: BlobSource, why: string): EngineError {
+  return new EngineError('IMAGE_INVALID', `the "manifest.json" of ${quote(source.label)} ${why}`);
 }
 
 function selectEntry(
