@@ -36,6 +36,8 @@ const HOST_LABEL = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 const IPV6 = /^\[[0-9a-f:.]{2,45}\]$/;
 const SCHEME = /^[A-Za-z][A-Za-z0-9+.-]*:\/\//;
 const HEX_ID = /^[0-9a-f]{64}$/;
+/** As docker reads it: the beginning of an image id, and no tag of a repository named "sha256". */
+const ID_BEGINNING = /^sha(?:256|512):[0-9a-f]{1,128}$/;
 
 /**
  * Parses and normalises a reference; `docker://` in front is accepted.
@@ -58,7 +60,7 @@ export function parseReference(input: string): Reference {
       hint: 'Leave it out, as in HOST[:PORT]/REPOSITORY; only "docker://" is accepted.',
     });
   }
-  if (isDigest(text) || HEX_ID.test(text)) {
+  if (isDigest(text) || HEX_ID.test(text) || ID_BEGINNING.test(input)) {
     throw invalid(input, 'is an image id or a digest; expected the name of an image', {
       hint: 'Write REPOSITORY@sha256:… to fetch an image by the digest of its manifest.',
     });
@@ -89,7 +91,8 @@ export function familiarReference(reference: Reference): string {
   const { repository } = reference;
   const short = repository.startsWith(OFFICIAL) ? repository.slice(OFFICIAL.length) : repository;
   for (const name of [short, repository]) {
-    if (meansRepository(name, repository)) return name + formatSuffix(reference);
+    const familiar = name + formatSuffix(reference);
+    if (meansRepository(name, repository) && !ID_BEGINNING.test(familiar)) return familiar;
   }
   return canonical;
 }

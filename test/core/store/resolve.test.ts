@@ -26,7 +26,8 @@ const CAFE = recordOf('0123', 'docker.io/library/cafe:latest');
 const NAMELESS = recordOf('cafe');
 const LOCAL = recordOf('5555', '127.0.0.1:5000/a/b:x');
 const ODD = recordOf('6666', '../../x\n');
-const ALL = [BUSYBOX, BUSYBOX_OLD, DEBIAN, CAFE, NAMELESS, LOCAL, ODD];
+const SHA = recordOf('7777', 'docker.io/library/sha256:5');
+const ALL = [BUSYBOX, BUSYBOX_OLD, DEBIAN, CAFE, NAMELESS, LOCAL, ODD, SHA];
 
 describe('resolveImage', () => {
   const found: readonly (readonly [input: string, records: readonly ImageRecord[]])[] = [
@@ -41,7 +42,9 @@ describe('resolveImage', () => {
     ['sha256-abcd2', [DEBIAN]],
     ['sha256:abcd2', [DEBIAN]],
     ['abcd2', [DEBIAN]],
+    // An id, although an image has this name.
     ['sha256:5', [LOCAL]],
+    ['library/sha256:5', [SHA]],
     [`sha256-${'abcd1'.padEnd(12, '0')}`, [BUSYBOX, BUSYBOX_OLD]],
     [idOf('abcd1'), [BUSYBOX, BUSYBOX_OLD]],
     [idOf('abcd1').slice(7), [BUSYBOX, BUSYBOX_OLD]],
