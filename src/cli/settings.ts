@@ -14,6 +14,8 @@ export interface SettingsFlags extends RegistryFlagValues {
 
 const DEFAULT_DATA_DIR = '/var/lib/dray';
 const DEFAULT_RUN_DIR = '/run/dray';
+const DEFAULT_TRUST_POLICY = '/etc/dray/trust.json';
+const CONTAINERS_POLICY = '/etc/containers/policy.json';
 
 /** `bin/run` renames what it hides from Node; see `callerEnvironment`. */
 const HIDDEN_PREFIX = 'DRAY_CALLER_';
@@ -42,6 +44,8 @@ export function resolveSettings(flags: SettingsFlags, version: string): EngineSe
     ...(env.DRAY_RUNTIME ? { runcPath: resolve(env.DRAY_RUNTIME) } : {}),
     registries: registrySettings(flags, surroundings),
     registriesConf: registriesConfPaths(surroundings),
+    trustPolicyFile: resolve(env.DRAY_TRUST_POLICY || DEFAULT_TRUST_POLICY),
+    containersPolicyFile: resolve(env.DRAY_CONTAINERS_POLICY || CONTAINERS_POLICY),
     version,
   };
 }

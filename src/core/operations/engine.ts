@@ -21,6 +21,12 @@ export interface EngineSettings {
   readonly rootfsBackend?: BackendName;
   /** Path of runc; looked up in the usual directories when absent. */
   readonly runcPath?: string;
+  /** The command that starts a supervisor; its request is added. Without it nothing is detached. */
+  readonly supervisor?: readonly string[];
+  /** dray's own signature policy; it may be missing. Without either path, no signature is asked for. */
+  readonly trustPolicyFile?: string;
+  /** The policy of containers-policy.json(5); it may be missing. */
+  readonly containersPolicyFile?: string;
   /** dray's version, sent to registries and reported. */
   readonly version: string;
 }

@@ -18,10 +18,12 @@ import type { Engine } from './engine.ts';
 import { fetchLayers } from './fetch-layers.ts';
 import { isForPlatform, isImageComplete } from './image-state.ts';
 import { type ImageTransport, openTransport } from './image-transport.ts';
+import type { ImageTrust } from './image-trust.ts';
 import { type ResolvedImage, resolveManifest } from './resolve-manifest.ts';
+import { type TrustOptions, trustOf } from './trust-gate.ts';
 
 /** Options of `fetchImage`. */
-export interface FetchOptions extends OperationOptions {
+export interface FetchOptions extends TrustOptions {
   readonly pullPolicy: PullPolicy;
   readonly platform?: Platform;
 }
@@ -47,6 +49,9 @@ export interface FetchedImage {
  * Every byte is verified before it gets a digest's name; the reference is written last. Cancelled or
  * killed, it leaves the store as it was, plus the bytes that arrived, from which the next attempt
  * goes on. Several processes may fetch the same image: each blob is transferred once.
+ *
+ * Signatures that the policy asks for are verified after the manifest and before all else, so that a
+ * refused image leaves nothing in the store. Files are not asked for signatures.
  *
  * @throws EngineError of almost every code but those of containers
  */
@@ -77,16 +82,16 @@ async function fetchShortName(
   options: SourceOptions,
 ): Promise<FetchedImage> {
   const { pullPolicy, platform, source } = options;
-  const stored = (reference: Reference): ImageRecord | undefined =>
-    pullPolicy === 'update'
-      ? undefined
-      : findComplete(engine, { reference: formatReference(reference), platform });
-  const direct = stored(atDockerHub);
-  if (direct !== undefined) return unchanged(direct);
+  const isStored = (reference: Reference): boolean =>
+    pullPolicy !== 'update' &&
+    findComplete(engine, { reference: formatReference(reference), platform }) !== undefined;
+  const fetchStored = (reference: Reference): Promise<FetchedImage> =>
+    fetchSource(engine, { kind: 'registry', reference }, options);
+  if (isStored(atDockerHub)) return fetchStored(atDockerHub);
   const { candidatesOf, fetchFirst } = await import('./search-registries.ts');
   const candidates = await candidatesOf(source, engine.settings);
-  const known = candidates.map(stored).find((record) => record !== undefined);
-  if (known !== undefined) return unchanged(known);
+  const known = candidates.find(isStored);
+  if (known !== undefined) return fetchStored(known);
   if (pullPolicy === 'never') throw notInStore(source);
   return fetchFirst(candidates, options, (reference, onProgress) => {
     const name = formatReference(reference);
@@ -105,18 +110,24 @@ async function fetchSource(
 ): Promise<FetchedImage> {
   const { platform, source } = options;
   const named = parsed.kind === 'registry' ? formatReference(parsed.reference) : undefined;
+  const trust =
+    parsed.kind === 'registry'
+      ? await trustOf(engine.settings, parsed.reference, options)
+      : undefined;
   const existing =
     named === undefined ? undefined : findComplete(engine, { reference: named, platform });
-  if (existing !== undefined && options.pullPolicy !== 'update') return unchanged(existing);
+  if (existing !== undefined && options.pullPolicy !== 'update') {
+    return kept(engine, existing, { ...options, trust });
+  }
   if (named !== undefined && options.pullPolicy === 'never') throw notInStore(source);
   await using transport = await openTransport(parsed, engine.settings, options);
   options.onProgress?.({ type: 'resolving', reference: source, source: transport.source });
   // Awaited here: the transport must stay open until the transfer has ended.
   if (named === undefined) return await fetchFromFiles(engine, transport, options);
   if (existing !== undefined && (await isUpToDate(parsed, existing, transport))) {
-    return unchanged(existing);
+    return await kept(engine, existing, { ...options, trust });
   }
-  return await transfer(engine, transport, options);
+  return await transfer(engine, transport, { ...options, trust });
 }
 
 function notInStore(source: string): EngineError {
@@ -145,7 +156,7 @@ export async function fetchFromFiles(
 ): Promise<FetchedImage> {
   const current = await findCurrent(engine, transport, options.platform);
   if (current !== undefined) return unchanged(current);
-  return transfer(engine, transport, options);
+  return transfer(engine, transport, { ...options, isFromFile: true });
 }
 
 interface WantedRecord {
@@ -191,14 +202,35 @@ async function isUpToDate(
   return head !== undefined && head === existing.resolvedDigest;
 }
 
+/** An image that stays as it is, once it has the signatures that the policy asks for by now. */
+async function kept(
+  engine: Engine,
+  record: ImageRecord,
+  options: FetchOptions & { readonly trust: ImageTrust | undefined },
+): Promise<FetchedImage> {
+  const { trust } = options;
+  if (trust !== undefined && !trust.isMetBy(record)) {
+    const { verifyStored } = await import('./image-trust.ts');
+    const mayAsk = options.pullPolicy !== 'never';
+    await verifyStored(engine, record, { ...options, trust, mayAsk });
+  }
+  return unchanged(record);
+}
+
 function unchanged(record: ImageRecord): FetchedImage {
   return { imageId: record.imageId, reference: record.reference, changed: false };
+}
+
+/** What a transfer asks of its image and notes about it. */
+interface TransferContext extends TransferOptions {
+  readonly trust?: ImageTrust | undefined;
+  readonly isFromFile?: true;
 }
 
 async function transfer(
   engine: Engine,
   transport: ImageTransport,
-  options: TransferOptions,
+  options: TransferContext,
 ): Promise<FetchedImage> {
   const { dataDir } = engine.settings;
   const onProgress: OnProgress = options.onProgress ?? (() => {});
@@ -210,9 +242,16 @@ async function transfer(
     const fromSource = () => transport.smallBlob(descriptor, maxBytes);
     return transferSmallBlob(dataDir, { digest, maxBytes, transfer: fromSource, ...waiting });
   };
+  let verified: ImageRecord['verified'];
   const image = await resolveManifest(
     { ...transport, smallBlob },
-    { onProgress, ...(options.platform === undefined ? {} : { platform: options.platform }) },
+    {
+      onProgress,
+      ...(options.platform === undefined ? {} : { platform: options.platform }),
+      accept: async (top, manifest) => {
+        verified = await options.trust?.verify([top, manifest]);
+      },
+    },
   );
   await lease.hold(digestsOf(image), waiting);
   const reference = transport.reference;
@@ -228,7 +267,12 @@ async function transfer(
   putSmallBlob(dataDir, image.manifestBytes);
   const stored = { ...image, imageId: image.manifest.config.digest };
   storeAssembled(dataDir, stored, { known: indexes, onProgress });
-  await engine.store.putReference(recordOf(image, reference, options.platform), waiting);
+  const record = {
+    ...recordOf(image, reference, options.platform),
+    ...(verified === undefined ? {} : { verified }),
+    ...(options.isFromFile === undefined ? {} : { isFromFile: options.isFromFile }),
+  };
+  await engine.store.putReference(record, waiting);
   return { imageId: stored.imageId, reference, changed: true };
 }
 

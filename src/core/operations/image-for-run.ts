@@ -4,16 +4,16 @@ import { parseImageSource } from '../oci/image-source.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { PullPolicy } from '../oci/pull-policy.ts';
 import { formatReference } from '../oci/reference.ts';
-import type { OperationOptions } from '../progress.ts';
 import type { ImageRecord } from '../store/image-store.ts';
 import type { ImageSummary } from '../store/image-summary.ts';
 import { readSummary } from '../store/image-summary.ts';
 import { resolveImage } from '../store/resolve.ts';
 import type { Engine } from './engine.ts';
 import { isForPlatform } from './image-state.ts';
+import { requireTrusted, type TrustOptions } from './trust-gate.ts';
 
 /** What decides which image is run. */
-export interface ImageRequest extends OperationOptions {
+export interface ImageRequest extends TrustOptions {
   /** A reference, an image id or a prefix of one, or a source such as `oci:DIR`. */
   readonly image: string;
   readonly pullPolicy: PullPolicy;
@@ -30,7 +30,7 @@ export interface RunnableImage {
  * Finds the image in the store, with one look at `index.json` and one at the summary; fetches it
  * when it is missing there and the pull policy allows it.
  *
- * @throws EngineError `IMAGE_NOT_FOUND`, `IMAGE_AMBIGUOUS`, and those of `fetchImage`
+ * @throws EngineError `IMAGE_NOT_FOUND`, `IMAGE_AMBIGUOUS`, `TRUST_REFUSED`, and those of `fetchImage`
  */
 export async function imageForRun(engine: Engine, request: ImageRequest): Promise<RunnableImage> {
   if (request.pullPolicy !== 'update' || isImageId(request.image)) {
@@ -51,9 +51,11 @@ async function findStored(
   request: ImageRequest,
 ): Promise<RunnableImage | undefined> {
   const { dataDir } = engine.settings;
-  const record = findRecord(engine.store.readReferences(), request);
+  const records = findRecords(engine.store.readReferences(), request);
+  const [record] = records;
   if (record === undefined) return undefined;
   if (request.platform !== undefined && !isForPlatform(record, request.platform)) return undefined;
+  await requireTrusted(engine, records, { ...request, mayAsk: request.pullPolicy !== 'never' });
   const { imageId, reference } = record;
   try {
     return { summary: readSummary(dataDir, imageId), reference };
@@ -75,22 +77,23 @@ function isDamage(error: unknown): boolean {
   return error instanceof EngineError && error.code === 'STORE_CORRUPT';
 }
 
-function findRecord(
+/** The names of the image that is meant: one, or all when it is named by its id. */
+function findRecords(
   records: readonly ImageRecord[],
   { image }: ImageRequest,
-): ImageRecord | undefined {
+): readonly ImageRecord[] {
   if (!isImageId(image)) {
     const source = parseImageSource(image);
-    if (source.kind !== 'registry') return undefined;
+    if (source.kind !== 'registry') return [];
     const name = formatReference(source.reference);
     const named = records.find(({ reference }) => reference === name);
-    if (named !== undefined) return named;
+    if (named !== undefined) return [named];
   }
   try {
-    return resolveImage(records, image)[0];
+    return resolveImage(records, image);
   } catch (error) {
     if (error instanceof EngineError && error.code === 'IMAGE_NOT_FOUND' && !isImageId(image)) {
-      return undefined;
+      return [];
     }
     throw error;
   }

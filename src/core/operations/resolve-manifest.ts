@@ -37,6 +37,11 @@ export interface ResolveOptions {
   /** What the user asked for; without one, the host's. */
   readonly platform?: Platform;
   readonly onProgress: OnProgress;
+  /**
+   * Judges what was found, and throws to refuse it, before anything else of the image is asked for:
+   * what the reference points to, and the manifest that it led to.
+   */
+  readonly accept?: (top: ManifestBytes, manifest: ManifestBytes) => Promise<void>;
 }
 
 /**
@@ -46,14 +51,15 @@ export interface ResolveOptions {
  * when its source offers nothing else.
  *
  * @throws EngineError `IMAGE_INVALID`, `PLATFORM_NOT_FOUND`, `MEDIA_TYPE_UNSUPPORTED`,
- *   `SIZE_MISMATCH`, `DIGEST_MISMATCH`, and those of the transport
+ *   `SIZE_MISMATCH`, `DIGEST_MISMATCH`, those of the transport, and what `accept` throws
  */
 export async function resolveManifest(
   transport: ManifestSource,
-  { platform, onProgress }: ResolveOptions,
+  { platform, onProgress, accept }: ResolveOptions,
 ): Promise<ResolvedImage> {
   const top = await transport.top();
   const { document, manifest } = await descend(transport, top, platform ?? hostPlatform());
+  await accept?.(top, document);
   const where = `manifest ${document.digest}`;
   const configBytes = await transport.smallBlob(manifest.config, MAX_DOCUMENT_BYTES);
   const config = parseImageConfig(configBytes, `config ${manifest.config.digest}`);
