@@ -10,6 +10,7 @@ import type { OnProgress } from '../progress.ts';
 import { hasBlob, openBlob, removeBlob } from '../store/blob-store.ts';
 import { hasLayer, LayerIngest } from '../store/ingest.ts';
 import { withStoreErrorsAsync } from '../store/store-error.ts';
+import { spooled } from './blob-spool.ts';
 import type { ImageTransport } from './image-transport.ts';
 
 /** A layer of the image that is being fetched. */
@@ -94,7 +95,7 @@ async function attemptLayer(layer: WantedLayer, fetch: LayerFetch): Promise<Fetc
 
 /** How `storeLayer` gets its bytes. */
 export interface LayerSource {
-  /** The whole blob, from its first byte. */
+  /** The whole blob, from its first byte; what comes is in the ingest's `blobFd`, unless it is here. */
   readonly source: AsyncIterable<Buffer>;
   /** The bytes come from the store's own blob, so they are not written again. */
   readonly isBlobHere: boolean;
@@ -113,7 +114,6 @@ export async function storeLayer(
     source,
     compression: layerCompression(mediaType, layer.label),
     expected: { digest, size, diffId: layer.diffId },
-    ...(isBlobHere ? {} : { blobFd: ingest.blobFd, blobFdOffset: ingest.keptBytes }),
     dataSink: fileDataSink(ingest.dataFd),
     label: layer.label,
     onBytes: (transferredBytes) =>
@@ -144,15 +144,14 @@ function reuse(layer: WantedLayer, fetch: LayerFetch): FetchedLayer {
   return { layer, index: undefined };
 }
 
-/** The bytes that an earlier attempt kept, then the rest from the source. */
-async function* transferred(
-  layer: WantedLayer,
-  fetch: LayerFetch,
-  ingest: LayerIngest,
-): AsyncGenerator<Buffer> {
-  const { keptBytes, blobFd } = ingest;
-  yield* readRange(blobFd, 0, keptBytes);
-  if (keptBytes < layer.descriptor.size) {
-    yield* fetch.transport.blob(layer.descriptor, keptBytes, fetch.signal);
-  }
+/** The bytes that an earlier attempt kept, then the rest from the source, which goes to them. */
+function transferred(
+  { descriptor }: WantedLayer,
+  { transport, signal }: LayerFetch,
+  { blobFd, keptBytes }: LayerIngest,
+): AsyncIterable<Buffer> {
+  if (keptBytes >= descriptor.size) return readRange(blobFd, 0, keptBytes);
+  const source = (until: AbortSignal): AsyncIterable<Buffer> =>
+    transport.blob(descriptor, keptBytes, until);
+  return spooled({ fd: blobFd, keptBytes, source, signal });
 }
