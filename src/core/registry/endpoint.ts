@@ -5,6 +5,8 @@
  * ::1, localhost) and a host that the user listed as insecure get http, all others https.
  */
 
+import { hideSecrets } from '../errors.ts';
+
 /** The host that serves docker.io's images. */
 const DOCKER_HUB = 'registry-1.docker.io';
 
@@ -53,8 +55,8 @@ export function refusalOf(
   return 'plain http is only spoken with loopback hosts and listed insecure registries';
 }
 
-/** A URL for messages: without user information, query and fragment, which may hold secrets. */
+/** A URL for messages: without user information, query and fragment, and without secrets we know. */
 export function redactUrl(url: URL): string {
   const query = url.search === '' ? '' : '?…';
-  return `${url.protocol}//${url.host}${url.pathname}${query}`;
+  return hideSecrets(`${url.protocol}//${url.host}${url.pathname}${query}`);
 }
