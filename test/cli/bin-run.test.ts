@@ -58,6 +58,15 @@ describe('bin/run', () => {
     assertStarts({ program: 'run', cwd: '/', env: { PATH: `${home}/bin:${process.env.PATH}` } });
   });
 
+  it('fails when its standard output is closed, and only then', () => {
+    const run = (redirection: string) =>
+      start(['-c', `"$0" version ${redirection}`, cli], { program: '/bin/sh' });
+    const { status, stderr } = run('>&-');
+    assert.equal(status, 1);
+    assert.match(stderr, /^dray: cannot write to standard output: EBADF: bad file descriptor\n/);
+    assert.deepEqual([run('>/dev/null').status, run('2>&-').status], [0, 0]);
+  });
+
   it('finds a Node that npm has put beside the package instead of inside', () => {
     const modules = join(directory, 'project', 'node_modules');
     mkdirSync(modules, { recursive: true });

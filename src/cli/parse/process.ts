@@ -15,8 +15,11 @@ export function parseEntrypoint(text: string): string[] {
   }
   if (text.startsWith('[')) {
     const list = parseJson(text);
-    if (Array.isArray(list) && list.every((entry) => typeof entry === 'string')) {
-      return list;
+    if (Array.isArray(list)) {
+      if (list.every((entry) => typeof entry === 'string')) return list;
+      throw usageError(`--entrypoint ${quote(text)} holds something that is no text.`, {
+        hint: 'Write every argument in double quotes: ["sleep", "1"]',
+      });
     }
   }
   return [text];

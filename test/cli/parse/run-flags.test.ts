@@ -99,7 +99,8 @@ describe('parseRunFlags', () => {
     ['--entrypoint=', () => ({ entrypoint: [] })],
     ['--entrypoint ["sh","-c"]', () => ({ entrypoint: ['sh', '-c'] })],
     ['--entrypoint [', () => ({ entrypoint: ['['] })],
-    ['--entrypoint [1]', () => ({ entrypoint: ['[1]'] })],
+    ['--entrypoint []', () => ({ entrypoint: [] })],
+    ['--entrypoint [x]', () => ({ entrypoint: ['[x]'] })],
     [
       '-e A=1 -e B -e FROM_HOST --env C=a=b',
       () => ({
@@ -281,6 +282,9 @@ describe('parseRunFlags', () => {
     ['--env-file', 'no-name'],
     ['--env-file', 'nul'],
     ['--env-file', 'latin1'],
+    ['--entrypoint', '[1]'],
+    ['--entrypoint', '["a",1]'],
+    ['--entrypoint', '[["a"]]'],
     ['-v', ''],
     ['-v', ':'],
     ['-v', 'relative'],
