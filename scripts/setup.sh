@@ -17,6 +17,8 @@ busybox-static -
 libatomic1 -'
 tests='docker-registry docker-registry
 skopeo skopeo
+podman podman
+docker.io dockerd
 umoci umoci
 buildah buildah
 debootstrap debootstrap
@@ -32,9 +34,7 @@ python3 python3
 zstd zstd
 xz-utils xz
 tini tini'
-bench='podman podman
-containerd containerd
-docker.io dockerd
+bench='containerd containerd
 curl curl
 time -'
 
@@ -63,7 +63,7 @@ install_packages() {
   export DEBIAN_FRONTEND=noninteractive
   # A foreign list that cannot be reached must not stop us; a missing package will.
   apt-get update -qq >/dev/null 2>&1 || say 'apt-get update failed for some lists, going on'
-  # The engines must not start their services: the benchmark brings up its own.
+  # The engines must not start their services: tests and the benchmark bring up their own.
   if ! RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $1 </dev/null >"$log" 2>&1; then
     tail -n 20 "$log" >&2
     fail "apt-get could not install: $1"
