@@ -79,6 +79,8 @@ export class TestRegistry implements AsyncDisposable {
   readonly uploads = new RegistryUploads(() => this.origin);
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** By connections that are closed. */
+  #sentBefore = 0;
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #blobs = new Map<string, Buffer>();
   readonly #manifests = new Map<string, StoredManifest>();
@@ -98,7 +100,10 @@ export class TestRegistry implements AsyncDisposable {
         : createTlsServer({ key: options.tls.key, cert: options.tls.cert }, onRequest);
     this.#server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
-      socket.on('close', () => this.#sockets.delete(socket));
+      socket.on('close', () => {
+        this.#sockets.delete(socket);
+        this.#sentBefore += sentBy(socket);
+      });
       socket.on('error', () => socket.destroy());
     });
   }
@@ -128,6 +133,11 @@ export class TestRegistry implements AsyncDisposable {
   /** Connections that are open. */
   get openConnections(): number {
     return this.#sockets.size;
+  }
+
+  /** Bytes that have left this process, heads included; what waits in the kernel is among them. */
+  get sentBytes(): number {
+    return [...this.#sockets].reduce((sum, socket) => sum + sentBy(socket), this.#sentBefore);
   }
 
   addBlob(bytes: Buffer): Digest {
@@ -371,6 +381,10 @@ export class TestRegistry implements AsyncDisposable {
       `Bearer realm="${this.origin}/token",service="test",scope="repository:${repository}:${actions}"`;
     return answer;
   }
+}
+
+function sentBy(socket: Socket): number {
+  return socket.bytesWritten - socket.writableLength;
 }
 
 function applyFault(answer: Answer, fault: Fault): Answer {
