@@ -72,9 +72,25 @@ describe('a terminal', () => {
     assert.match(onTerminal(80, ['nosuch'], { NO_COLOR: '1' }).text, /^dray: unknown command/);
   });
 
-  it('is not written a tar to', () => {
-    const { text, status } = onTerminal(80, ['image', 'export', 'x', '-']);
-    assert.equal(status, 2);
-    assert.match(text, /a tar is not written to a terminal/);
-  });
+  for (const argv of [
+    ['image', 'export', 'x', '-'],
+    ['image', 'save', 'x'],
+  ]) {
+    it(`is not written a tar to: dray ${argv.join(' ')}`, () => {
+      const { text, status } = onTerminal(80, argv);
+      assert.equal(status, 2);
+      assert.match(text, /a tar is not written to a terminal/);
+    });
+  }
+
+  for (const argv of [
+    ['image', 'load'],
+    ['image', 'import', '-', 'x'],
+  ]) {
+    it(`is not read an archive from: dray ${argv.join(' ')}`, () => {
+      const { text, status } = onTerminal(80, argv);
+      assert.equal(status, 2);
+      assert.match(text, /standard input is a terminal; expected an archive/);
+    });
+  }
 });
