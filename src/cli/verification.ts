@@ -17,8 +17,9 @@ export function verificationLines(results: readonly ImageVerification[]): string
     const id = imageId === undefined ? '' : ` ("${formatImageId(imageId)}")`;
     const image = `image: "${escapeControls(reference ?? '<none>')}"${id}`;
     if (problems.length === 0) return [`successfully verified ${image}`];
-    return problems.map(({ what, isRepaired }) => {
-      const outcome = isRepaired ? 'repaired' : 'not repaired; fetch the image again';
+    return problems.map(({ what, isRepaired, isReadOnly }) => {
+      const why = isReadOnly ? 'the store is read-only' : 'fetch the image again';
+      const outcome = isRepaired ? 'repaired' : `not repaired; ${why}`;
       return `problem in ${image}: ${escapeControls(what)}; ${outcome}`;
     });
   });

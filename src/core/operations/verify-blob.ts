@@ -9,10 +9,18 @@ export interface ImageProblem {
   readonly what: string;
   /** Whether it is right again. */
   readonly isRepaired: boolean;
+  /** It could have been made right, but nothing can be written in the store. */
+  readonly isReadOnly?: true;
 }
 
-/** Notes a problem; `repair`, if there is one, has been done before. */
-export type NoteProblem = (what: string, isRepaired: boolean) => void;
+/** Notes a problem, and whether it can be put right from what is in the store. */
+export type NoteProblem = (what: string, isRepairable: boolean) => void;
+
+/** What a verification notes problems with, and whether it changes anything in the store. */
+export interface RepairRun {
+  readonly note: NoteProblem;
+  readonly canRepair: boolean;
+}
 
 /**
  * Notes a blob that is not what its name says, and removes it, so that the next fetch brings it
@@ -20,9 +28,10 @@ export type NoteProblem = (what: string, isRepaired: boolean) => void;
  */
 export function noteDamagedBlob(
   dataDir: string,
-  { descriptor, error, note }: { descriptor: Descriptor; error: unknown; note: NoteProblem },
+  { note, canRepair, ...damage }: RepairRun & { descriptor: Descriptor; error: unknown },
 ): void {
+  const { descriptor, error } = damage;
   if (!(error instanceof EngineError)) throw error;
   note(error.message, false);
-  removeBlob(dataDir, descriptor.digest);
+  if (canRepair) removeBlob(dataDir, descriptor.digest);
 }

@@ -5,7 +5,8 @@
 
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import { hasErrno } from '../errors.ts';
+import { EngineError, hasErrno } from '../errors.ts';
+import { isErrno } from '../host/libc.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { chainIdOf, type DiffId } from '../oci/digest.ts';
 import { DigestVerifier } from '../oci/digest-verifier.ts';
@@ -24,7 +25,12 @@ import { rootfsImagePath } from '../store/store-paths.ts';
 import { assembleRootfs, type StoredImage, summariseAssembled } from './assemble-image.ts';
 import type { Engine } from './engine.ts';
 import { findSummary } from './image-state.ts';
-import { type ImageProblem, type NoteProblem, noteDamagedBlob } from './verify-blob.ts';
+import {
+  type ImageProblem,
+  type NoteProblem,
+  noteDamagedBlob,
+  type RepairRun,
+} from './verify-blob.ts';
 import { verifyLayer } from './verify-layer.ts';
 
 /** What was found out about one image. */
@@ -38,7 +44,8 @@ export interface ImageVerification {
 
 /**
  * Verifies images, all of them when `inputs` is empty. A damaged blob cannot be made again here: it
- * is removed, so that the next fetch transfers it, and stays a problem.
+ * is removed, so that the next fetch transfers it, and stays a problem. On a read-only file system
+ * nothing is changed, and what could have been made right stays a problem, too.
  *
  * @throws EngineError `IMAGE_NOT_FOUND`, `IMAGE_AMBIGUOUS`; damage is in the result, not thrown
  */
@@ -65,33 +72,48 @@ export async function verifyImages(
   );
   for (const record of new Set(wanted)) {
     options.signal?.throwIfAborted();
-    const problems: ImageProblem[] = [];
-    const note: NoteProblem = (what, isRepaired) => problems.push({ what, isRepaired });
-    await verifyImage(engine, record, { note, options });
+    const problems = await verifyImage(engine, record, options);
     results.push({ imageId: record.imageId, reference: record.reference, problems });
   }
   return results;
 }
 
-interface VerifyRun {
-  readonly note: NoteProblem;
-  readonly options: OperationOptions;
-}
-
-async function verifyImage(engine: Engine, record: ImageRecord, run: VerifyRun): Promise<void> {
+async function verifyImage(
+  engine: Engine,
+  record: ImageRecord,
+  options: OperationOptions,
+): Promise<ImageProblem[]> {
   const { dataDir } = engine.settings;
-  const stored = verifyDocuments(dataDir, record, run.note);
-  if (stored === undefined) return;
-  using lease = Lease.open(dataDir);
-  await lease.hold(rootsOf(record, stored));
+  const problems: ImageProblem[] = [];
+  using lease = openLease(dataDir);
+  const canRepair = lease !== undefined;
+  const note: NoteProblem = (what, isRepairable) => {
+    const hindrance = isRepairable && !canRepair ? { isReadOnly: true as const } : {};
+    problems.push({ what, isRepaired: isRepairable && canRepair, ...hindrance });
+  };
+  const run = { note, canRepair };
+  const stored = verifyDocuments(dataDir, record, run);
+  if (stored === undefined) return problems;
+  await lease?.hold(rootsOf(record, stored));
   const indexes = new Map<DiffId, LayerIndex>();
   for (const [position, layer] of stored.layers.entries()) {
     const label = `layer ${position + 1}/${stored.layers.length} ${layer.descriptor.digest}`;
-    const index = await verifyLayer(dataDir, { ...layer, label }, run);
+    const index = await verifyLayer(dataDir, { ...layer, label }, { ...run, options });
     if (index !== undefined) indexes.set(layer.diffId, index);
   }
   if (stored.layers.every(({ diffId }) => indexes.has(diffId))) {
-    verifyDerived(dataDir, { record, stored, indexes, note: run.note });
+    verifyDerived(dataDir, { record, stored, indexes, ...run });
+  }
+  return problems;
+}
+
+/** Undefined on a read-only file system: there nothing is collected either. */
+function openLease(dataDir: string): Lease | undefined {
+  try {
+    return Lease.open(dataDir);
+  } catch (error) {
+    if (error instanceof EngineError && isErrno(error.cause, 'EROFS')) return undefined;
+    throw error;
   }
 }
 
@@ -107,18 +129,18 @@ type VerifiedDocuments = StoredImage & { readonly layers: readonly ImageLayer[] 
 function verifyDocuments(
   dataDir: string,
   record: ImageRecord,
-  note: NoteProblem,
+  run: RepairRun,
 ): VerifiedDocuments | undefined {
-  const manifestBytes = verifyDocument(dataDir, record.manifest, note);
+  const manifestBytes = verifyDocument(dataDir, record.manifest, run);
   if (manifestBytes === undefined) return undefined;
   const where = `manifest ${record.manifest.digest}`;
   const document = parseManifestDocument(manifestBytes, record.manifest.mediaType, where);
   if (document.kind !== 'manifest') {
-    note(`${where} is an index where the manifest of one image was expected`, false);
+    run.note(`${where} is an index where the manifest of one image was expected`, false);
     return undefined;
   }
   const { manifest } = document;
-  const configBytes = verifyDocument(dataDir, manifest.config, note);
+  const configBytes = verifyDocument(dataDir, manifest.config, run);
   if (configBytes === undefined) return undefined;
   const config = parseImageConfig(configBytes, `config ${manifest.config.digest}`);
   const layers = pairLayers(manifest, config, where);
@@ -134,10 +156,10 @@ function verifyDocuments(
 function verifyDocument(
   dataDir: string,
   descriptor: Descriptor,
-  note: NoteProblem,
+  run: RepairRun,
 ): Buffer | undefined {
   if (!hasBlob(dataDir, descriptor.digest)) {
-    note(`blob ${descriptor.digest} is missing`, false);
+    run.note(`blob ${descriptor.digest} is missing`, false);
     return undefined;
   }
   try {
@@ -147,20 +169,22 @@ function verifyDocument(
     verifier.end();
     return bytes;
   } catch (error) {
-    noteDamagedBlob(dataDir, { descriptor, error, note });
+    noteDamagedBlob(dataDir, { descriptor, error, ...run });
     return undefined;
   }
 }
 
-interface DerivedFiles {
+interface DerivedFiles extends RepairRun {
   readonly record: ImageRecord;
   readonly stored: VerifiedDocuments;
   readonly indexes: ReadonlyMap<DiffId, LayerIndex>;
-  readonly note: NoteProblem;
 }
 
 /** The metadata image and the summary: both are deterministic, so they are made and compared. */
-function verifyDerived(dataDir: string, { record, stored, indexes, note }: DerivedFiles): void {
+function verifyDerived(
+  dataDir: string,
+  { record, stored, indexes, note, canRepair }: DerivedFiles,
+): void {
   const diffIds = stored.layers.map(({ diffId }) => diffId);
   const rootfs = assembleRootfs(
     diffIds,
@@ -169,7 +193,7 @@ function verifyDerived(dataDir: string, { record, stored, indexes, note }: Deriv
   const path = rootfsImagePath(dataDir, rootfs.chainId);
   const found = readIfThere(path);
   if (found === undefined || !found.equals(rootfs.image)) {
-    putRootfsImage(dataDir, rootfs.chainId, rootfs.image);
+    if (canRepair) putRootfsImage(dataDir, rootfs.chainId, rootfs.image);
     note(`root file system ${rootfs.chainId} was ${describe(found)}`, true);
   }
   const before = findSummary(dataDir, record);
@@ -177,7 +201,7 @@ function verifyDerived(dataDir: string, { record, stored, indexes, note }: Deriv
   const isOfAnother = before !== undefined && before.manifest.digest !== record.manifest.digest;
   const after = summariseAssembled(stored, rootfs);
   if (isOfAnother || isDeepStrictEqual(before, after)) return;
-  writeSummary(dataDir, after);
+  if (canRepair) writeSummary(dataDir, after);
   note(`summary of image ${stored.imageId} was ${describe(before)}`, true);
 }
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { chainIdOf, type DiffId } from '../../../src/core/oci/digest.ts';
+import { chainIdOf, type DiffId, type Digest } from '../../../src/core/oci/digest.ts';
 import { fetchImage } from '../../../src/core/operations/fetch-image.ts';
 import { restoreImage } from '../../../src/core/operations/restore-image.ts';
 import { verifyImages } from '../../../src/core/operations/verify-images.ts';
@@ -47,6 +48,13 @@ function flip(path: string): void {
   writeFileSync(path, bytes, { mode: 0o400 });
 }
 
+/** Makes a directory read-only until it is disposed, by a mount over itself. */
+function mountedReadOnly(directory: string): Disposable {
+  execFileSync('mount', ['--bind', directory, directory]);
+  execFileSync('mount', ['-o', 'remount,bind,ro', directory]);
+  return { [Symbol.dispose]: () => void execFileSync('umount', [directory]) };
+}
+
 const derived = [
   { name: 'a layer data file', path: (dir: string) => layerDataPath(dir, diffId) },
   { name: 'a layer index', path: (dir: string) => layerIndexPath(dir, diffId) },
@@ -57,6 +65,30 @@ const derived = [
 describe('verifyImages', () => {
   it('finds nothing wrong with what has just been fetched', async () => {
     using temp = await fetched();
+    assert.deepEqual(await problemsOf(temp), []);
+  });
+
+  it('works on a read-only file system, and says what it would have repaired', async () => {
+    using temp = await fetched();
+    const { dataDir } = temp.engine.settings;
+    const [lost] = derived;
+    rmSync(lost?.path(dataDir) ?? '');
+    flip(blobPath(dataDir, image.layers[1]?.descriptor.digest as Digest));
+    using _readOnly = mountedReadOnly(dataDir);
+    const before = temp.files();
+    const problems = await problemsOf(temp);
+    assert.equal(problems.length, 2, JSON.stringify(problems));
+    assert.partialDeepStrictEqual(problems, [
+      { isRepaired: false, isReadOnly: true },
+      { isRepaired: false },
+    ]);
+    assert.equal(problems[1]?.isReadOnly, undefined);
+    assert.deepEqual(temp.files(), before);
+  });
+
+  it('finds nothing wrong on a read-only file system when nothing is', async () => {
+    using temp = await fetched();
+    using _readOnly = mountedReadOnly(temp.engine.settings.dataDir);
     assert.deepEqual(await problemsOf(temp), []);
   });
 
