@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasErrno } from '../errors.ts';
-import { isJsonObject } from '../oci/json-document.ts';
+import { isJsonObject, type JsonObject } from '../oci/json-document.ts';
 
 /** One mount of a container. */
 export interface ContainerMount {
@@ -16,19 +16,28 @@ export interface ContainerMount {
 
 /** The mounts of the container in `directory`, in order; none for one that never ran. */
 export function containerMounts(directory: string): ContainerMount[] {
-  let text: string;
-  try {
-    text = readFileSync(join(directory, 'config.json'), 'utf8');
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
-  const config: unknown = JSON.parse(text);
-  const mounts = isJsonObject(config) && Array.isArray(config.mounts) ? config.mounts : [];
-  return mounts.filter(isJsonObject).map(({ type, destination, source, options }) => ({
+  const mounts = readConfig(directory).mounts;
+  const items: readonly unknown[] = Array.isArray(mounts) ? mounts : [];
+  return items.filter(isJsonObject).map(({ type, destination, source, options }) => ({
     type: String(type),
     destination: String(destination),
     source: String(source),
     options: Array.isArray(options) ? options.map(String) : [],
   }));
+}
+
+/** Whether the container in `directory` has a root that it cannot write to. */
+export function hasReadOnlyRoot(directory: string): boolean {
+  const { root } = readConfig(directory);
+  return isJsonObject(root) && root.readonly === true;
+}
+
+function readConfig(directory: string): JsonObject {
+  try {
+    const config: unknown = JSON.parse(readFileSync(join(directory, 'config.json'), 'utf8'));
+    return isJsonObject(config) ? config : {};
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return {};
+    throw error;
+  }
 }

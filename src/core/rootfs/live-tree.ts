@@ -41,6 +41,8 @@ export interface LiveEntry {
 export interface WalkOptions {
   /** Told about each name that is passed over, as it cannot be copied: sockets. */
   readonly onSkipped?: (path: string) => void;
+  /** Where `fd` lies, not following a link, when it is no directory. */
+  readonly place?: Buffer;
 }
 
 const NO_CHILDREN: DirectoryNode['children'] = new Map();
@@ -64,7 +66,8 @@ export function* walkLive(
   options: WalkOptions = {},
 ): Generator<LiveEntry, void, undefined> {
   const top = fstatSync(fd, { bigint: true });
-  const root = describe(top, { path: '', place: descriptorPath(fd), fd });
+  const place = top.isDirectory() ? childPath(fd, Buffer.from('.')) : options.place;
+  const root = describe(top, { path: '', place: place ?? descriptorPath(fd), fd });
   if (root !== undefined) yield root;
   if (root?.node.type !== EntryType.directory) return;
   using stack = new DirectoryStack(fd);
