@@ -5,6 +5,8 @@ import type { InferredFlags } from '@oclif/core/interfaces';
 import { parseCapability } from '../core/oci/capability-names.ts';
 import { parsePlatform } from '../core/oci/platform.ts';
 import type { RunOptions } from '../core/runtime/run-options.ts';
+import { ignoresSignatures, insecureOptionsFlag } from './insecure-options.ts';
+import { lifecycleFlags, parseLifecycleFlags } from './lifecycle-flags.ts';
 import { parseDeviceFlag } from './parse/devices.ts';
 import {
   type HostEnvironment,
@@ -102,6 +104,7 @@ export const runFlags = {
     default: 'missing',
   }),
   platform: Flags.string({ description: 'platform of the image', helpValue: 'OS/ARCH[/VARIANT]' }),
+  'insecure-options': insecureOptionsFlag(),
   init: toggle('run a small init (tini or catatonit of this machine) first'),
   'stop-signal': Flags.string({ description: 'signal that stops it', helpValue: 'SIGNAL' }),
   'stop-timeout': Flags.string({
@@ -109,6 +112,7 @@ export const runFlags = {
     helpValue: 'SECONDS',
   }),
   quiet: toggle('show nothing while fetching the image', 'q'),
+  ...lifecycleFlags,
 };
 
 /** The values that oclif parses for `runFlags`. */
@@ -142,6 +146,7 @@ export function parseRunFlags(
     quiet: flags.quiet,
     pullPolicy: parsePullPolicy(flags.pull),
     ...given('platform', flags.platform, parsePlatform),
+    ignoresSignatures: ignoresSignatures(flags['insecure-options']),
     ...given('entrypoint', flags.entrypoint, parseEntrypoint),
     environment: [
       ...(flags['env-file'] ?? []).flatMap((file) => readEnvironmentFile(resolve(cwd, file), env)),
@@ -162,6 +167,7 @@ export function parseRunFlags(
     ...sandbox(flags, cwd),
     ...limits(flags),
     init: flags.init,
+    ...parseLifecycleFlags(flags, { env, cwd }),
     ...given('stopSignal', flags['stop-signal'], parseStopSignal),
     ...given('stopTimeoutSeconds', flags['stop-timeout'], (text) =>
       parseSeconds(text, '--stop-timeout'),

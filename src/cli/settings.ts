@@ -1,5 +1,5 @@
 /** Where flags and environment become settings: the only reader of the environment. */
-import { resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { EngineError, hasErrno } from '../core/errors.ts';
 import type { EngineSettings } from '../core/operations/engine.ts';
 import { registriesConfPaths } from './registries-conf-paths.ts';
@@ -46,8 +46,27 @@ export function resolveSettings(flags: SettingsFlags, version: string): EngineSe
     registriesConf: registriesConfPaths(surroundings),
     trustPolicyFile: resolve(env.DRAY_TRUST_POLICY || DEFAULT_TRUST_POLICY),
     containersPolicyFile: resolve(env.DRAY_CONTAINERS_POLICY || CONTAINERS_POLICY),
+    supervisor: supervisorCommand(),
     version,
   };
+}
+
+/**
+ * Nothing that a supervisor does is worth memory: its code is not optimised, its young objects have
+ * little room, and it needs no threads for its garbage.
+ */
+const SUPERVISOR_FLAGS = [
+  '--disable-warning=ExperimentalWarning',
+  '--inspect-port=240.0.0.1:1024',
+  '--v8-pool-size=0',
+  '--max-semi-space-size=1',
+];
+
+/** The program of supervisors lies beside the one that runs. */
+function supervisorCommand(): string[] {
+  const [node = process.execPath, script = ''] = process.argv;
+  const name = script.endsWith('.ts') ? 'supervisor-main.ts' : 'supervisor.cjs';
+  return [node, ...SUPERVISOR_FLAGS, '--', join(dirname(script), name)];
 }
 
 /** What `bin/run` itself sets for Node. */

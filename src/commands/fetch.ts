@@ -3,6 +3,7 @@ import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
 import { formatImageId } from '../cli/image-fields.ts';
 import { fetchedJson } from '../cli/image-json.ts';
+import { ignoresSignatures, insecureOptionsFlag } from '../cli/insecure-options.ts';
 import { printLine } from '../cli/output.ts';
 import { platformFlag } from '../cli/platform-flag.ts';
 import { withProgress } from '../cli/progress-view.ts';
@@ -24,6 +25,7 @@ export default class Fetch extends BaseCommand {
   static override flags = {
     ...registryFlags,
     platform: platformFlag(),
+    'insecure-options': insecureOptionsFlag(),
     'pull-policy': Flags.option({
       options: ['new', 'update', 'never'] as const,
       default: 'update' as const,
@@ -37,7 +39,12 @@ export default class Fetch extends BaseCommand {
     const engine = await this.openEngine(flags);
     const fetched = [];
     for (const source of args.image) {
-      const options = { ...platform, pullPolicy: flags['pull-policy'], signal: this.signal };
+      const options = {
+        ...platform,
+        pullPolicy: flags['pull-policy'],
+        ignoresSignatures: ignoresSignatures(flags['insecure-options']),
+        signal: this.signal,
+      };
       const image = await withProgress({ isQuiet: flags.quiet }, (onProgress) =>
         fetchImage(engine, source, { ...options, onProgress }),
       );

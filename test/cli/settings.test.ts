@@ -19,6 +19,8 @@ describe('resolveSettings', () => {
       dataDir: '/var/lib/dray',
       runDir: '/run/dray',
       insecureRegistries: [],
+      trustPolicyFile: '/etc/dray/trust.json',
+      containersPolicyFile: '/etc/containers/policy.json',
       version: '1.0.0',
     });
   });

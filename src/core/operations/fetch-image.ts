@@ -18,9 +18,9 @@ import type { Engine } from './engine.ts';
 import { fetchLayers } from './fetch-layers.ts';
 import { isForPlatform, isImageComplete } from './image-state.ts';
 import { type ImageTransport, openTransport } from './image-transport.ts';
-import type { ImageTrust } from './image-trust.ts';
 import { type ResolvedImage, resolveManifest } from './resolve-manifest.ts';
-import { type TrustOptions, trustOf } from './trust-gate.ts';
+import { trustOf } from './trust-gate.ts';
+import type { ImageTrust, TrustOptions } from './trust-options.ts';
 
 /** Options of `fetchImage`. */
 export interface FetchOptions extends TrustOptions {

@@ -10,7 +10,8 @@ import { readSummary } from '../store/image-summary.ts';
 import { resolveImage } from '../store/resolve.ts';
 import type { Engine } from './engine.ts';
 import { isForPlatform } from './image-state.ts';
-import { requireTrusted, type TrustOptions } from './trust-gate.ts';
+import { requireTrusted } from './trust-gate.ts';
+import type { TrustOptions } from './trust-options.ts';
 
 /** What decides which image is run. */
 export interface ImageRequest extends TrustOptions {

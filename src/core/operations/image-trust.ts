@@ -1,7 +1,6 @@
 /** What the signature policy asks of one image, and whether the image has it. */
 import { readFileSync, statSync } from 'node:fs';
 import { EngineError, hasErrno, quote } from '../errors.ts';
-import type { Digest } from '../oci/digest.ts';
 import { formatReference, parseReference, type Reference } from '../oci/reference.ts';
 import type { VerifiedSignature } from '../oci/verified-signature.ts';
 import { readSmallBlob } from '../store/blob-store.ts';
@@ -16,32 +15,9 @@ import { parsePublicKey, type TrustedKey } from '../trust/public-key.ts';
 import { describeRule, type KeySource, ruleFor, type TrustRule } from '../trust/trust-policy.ts';
 import type { Engine, EngineSettings } from './engine.ts';
 import { openSignaturePlaces } from './signature-places.ts';
-import type { TrustOptions } from './trust-gate.ts';
+import type { ImageTrust, StoredTrustOptions, TrustOptions } from './trust-options.ts';
 import { loadTrustPolicies } from './trust-policy.ts';
 import { findSignatures } from './verify-signatures.ts';
-
-/** A manifest that a signature may be of. */
-export interface SignedManifest {
-  readonly digest: Digest;
-  /** For signatures over the bytes themselves; such a signature does not count without. */
-  readonly bytes: Buffer | undefined;
-}
-
-/** Signatures that the policy asks for. */
-export interface ImageTrust {
-  /** Whether the signatures that the store remembers are enough. Asks nobody. */
-  isMetBy(record: ImageRecord): boolean;
-  /**
-   * Looks for enough signatures in the registry.
-   *
-   * @param manifests what the reference points to first, then the manifest that it leads to.
-   * @returns those that count, to be remembered.
-   * @throws EngineError `TRUST_REFUSED`
-   */
-  verify(manifests: readonly SignedManifest[]): Promise<readonly VerifiedSignature[]>;
-  /** The error for an image of the store whose signatures may not be looked for. */
-  refusal(record: ImageRecord): EngineError;
-}
 
 const MAX_KEY_BYTES = 64 * 1024;
 const SHOWN_PROBLEMS = 3;
@@ -93,7 +69,7 @@ export function openTrust(
 export async function requireTrustedRecord(
   engine: Engine,
   records: readonly ImageRecord[],
-  options: TrustOptions & { readonly mayAsk: boolean },
+  options: StoredTrustOptions,
 ): Promise<void> {
   let first: { readonly record: ImageRecord; readonly trust: ImageTrust } | undefined;
   let failure: unknown;
@@ -122,7 +98,7 @@ export async function requireTrustedRecord(
 export async function verifyStored(
   engine: Engine,
   record: ImageRecord,
-  options: TrustOptions & { readonly trust: ImageTrust; readonly mayAsk: boolean },
+  options: StoredTrustOptions & { readonly trust: ImageTrust },
 ): Promise<void> {
   const { trust, mayAsk, signal } = options;
   if (!mayAsk) throw trust.refusal(record);

@@ -4,16 +4,9 @@
  */
 import { statSync } from 'node:fs';
 import type { Reference } from '../oci/reference.ts';
-import type { OperationOptions } from '../progress.ts';
 import type { ImageRecord } from '../store/image-store.ts';
 import type { Engine, EngineSettings } from './engine.ts';
-import type { ImageTrust } from './image-trust.ts';
-
-/** How the signature policy is applied. */
-export interface TrustOptions extends OperationOptions {
-  /** Use the image whatever the policy asks for, with a warning. */
-  readonly ignoresSignatures?: boolean;
-}
+import type { ImageTrust, StoredTrustOptions, TrustOptions } from './trust-options.ts';
 
 /**
  * What the policy asks of the image that `reference` names; undefined when that is nothing.
@@ -40,7 +33,7 @@ export async function trustOf(
 export async function requireTrusted(
   engine: Engine,
   records: readonly ImageRecord[],
-  options: TrustOptions & { readonly mayAsk: boolean },
+  options: StoredTrustOptions,
 ): Promise<void> {
   if (!hasPolicy(engine.settings)) return;
   const { requireTrustedRecord } = await import('./image-trust.ts');

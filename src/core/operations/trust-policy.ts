@@ -12,6 +12,7 @@ import { basename, dirname } from 'node:path';
 import { EngineError, hasErrno, quote } from '../errors.ts';
 import { writeFileAtomic } from '../host/atomic-file.ts';
 import { FileLock } from '../host/file-lock.ts';
+import { withSystemErrors } from '../host/libc.ts';
 import { parseReference } from '../oci/reference.ts';
 import { parseContainersPolicy } from '../trust/containers-policy.ts';
 import {
@@ -162,7 +163,9 @@ async function changePolicy(
   change: (policy: OwnPolicy, file: string) => OwnPolicy,
 ): Promise<void> {
   if (file === undefined) throw new Error('the settings name no policy file');
-  mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
+  withSystemErrors(`while making the directory of ${quote(file)}`, () =>
+    mkdirSync(dirname(file), { recursive: true, mode: 0o755 }),
+  );
   using _lock = await FileLock.acquire(`${file}.lock`, 'exclusive');
   const text = readPolicy(file, requireAdministrator);
   const policy = text === undefined ? NO_OWN_POLICY : parseOwnPolicy(text, file);

@@ -15,11 +15,15 @@ export interface RunOptions {
   readonly entrypoint?: readonly string[];
 
   readonly name?: string;
+  /** Remove whoever has the name, running or not. */
+  readonly replacesNamed?: boolean;
   readonly hostname?: string;
   readonly labels: ReadonlyMap<string, string>;
   readonly annotations: ReadonlyMap<string, string>;
   /** Absolute path of the file that receives the container id; it must not exist. */
   readonly cidFile?: string;
+  /** Absolute path of the file that receives the container id; replaced when it exists. */
+  readonly uuidFile?: string;
   readonly removeOnExit: boolean;
   readonly interactive: boolean;
   readonly tty: boolean;
@@ -27,6 +31,8 @@ export interface RunOptions {
 
   readonly pullPolicy: PullPolicy;
   readonly platform?: Platform;
+  /** The image is used whatever the signature policy asks for. */
+  readonly ignoresSignatures?: boolean;
 
   /** Settings in the order in which they take effect. */
   readonly environment: readonly EnvironmentSetting[];
