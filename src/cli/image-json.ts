@@ -5,6 +5,8 @@ import type { ImportedImage } from '../core/operations/import-image.ts';
 import type { ImageInspection } from '../core/operations/inspect-image.ts';
 import type { ImageListing } from '../core/operations/list-images.ts';
 import type { LoadedImage } from '../core/operations/load-images.ts';
+import type { PushedImage } from '../core/operations/push-image.ts';
+import type { RemoteInspection } from '../core/operations/remote-image.ts';
 
 /** One element of `image list --json`. */
 export interface ImageJson {
@@ -59,6 +61,67 @@ export function inspectionJson(inspection: ImageInspection): InspectionJson {
     size: inspection.sizeBytes,
     config: inspection.config,
     manifest: inspection.manifest,
+  };
+}
+
+/** `image inspect --remote`. */
+export interface RemoteInspectionJson {
+  readonly id: string;
+  readonly name: string | null;
+  /** What the name points to: the index if there is one, else the manifest. */
+  readonly digest: string;
+  readonly manifest_digest: string;
+  readonly platform: string;
+  readonly size: number;
+  /** The documents as the registry has them; null without an index. */
+  readonly index: unknown;
+  readonly config: unknown;
+  readonly manifest: unknown;
+}
+
+/** The JSON form of an image that is not in the store. */
+export function remoteInspectionJson(inspection: RemoteInspection): RemoteInspectionJson {
+  return {
+    id: inspection.imageId,
+    name: inspection.reference ?? null,
+    digest: inspection.digest,
+    manifest_digest: inspection.manifestDigest,
+    platform: inspection.platform,
+    size: inspection.sizeBytes,
+    index: inspection.index ?? null,
+    config: inspection.config,
+    manifest: inspection.manifest,
+  };
+}
+
+/** `image push --json`. */
+export interface PushedJson {
+  readonly id: string;
+  readonly name: string;
+  readonly digest: string;
+  readonly media_type: string;
+  /** `REGISTRY/REPOSITORY@DIGEST`. */
+  readonly pinned_name: string;
+  readonly blobs: readonly {
+    readonly digest: string;
+    readonly size: number;
+    readonly outcome: 'existing' | 'mounted' | 'uploaded';
+  }[];
+}
+
+/** The JSON form of a pushed image. */
+export function pushedJson(image: PushedImage): PushedJson {
+  return {
+    id: image.imageId,
+    name: image.reference,
+    digest: image.manifest.digest,
+    media_type: image.manifest.mediaType,
+    pinned_name: image.pinnedReference,
+    blobs: image.blobs.map(({ digest, sizeBytes, outcome }) => ({
+      digest,
+      size: sizeBytes,
+      outcome,
+    })),
   };
 }
 

@@ -2,7 +2,7 @@
 import { escapeControls } from '../core/errors.ts';
 import type { ProgressEvent } from '../core/progress.ts';
 import { formatSize } from './humanize.ts';
-import type { FetchProgress, LayerProgress } from './progress-state.ts';
+import type { FetchProgress, LayerPhase, LayerProgress } from './progress-state.ts';
 
 const SHORT_HEX = 12;
 const BAR_CELLS = 25;
@@ -21,10 +21,19 @@ export function eventLine(event: ProgressEvent, progress: FetchProgress): string
       const size = layer === undefined ? '' : ` ${formatSize(layer.totalBytes)}`;
       return `layer ${shortDigest(event.digest)}:${size} ${event.reused ? 'already here' : 'done'}`;
     }
+    case 'pushing':
+      return `pushing ${escapeControls(event.reference)} to ${escapeControls(event.registry)}`;
+    case 'blob-pushed': {
+      const { totalBytes = 0 } = progress.layers.get(event.digest) ?? {};
+      const outcome = PUSH_OUTCOMES[event.outcome];
+      return `blob ${shortDigest(event.digest)}: ${formatSize(totalBytes)} ${outcome}`;
+    }
     default:
       return undefined;
   }
 }
+
+const PUSH_OUTCOMES = { uploaded: 'done', existing: 'already there', mounted: 'mounted' } as const;
 
 /** The line for an event that must be seen also beside bars. */
 export function noticeLine(event: ProgressEvent): string | undefined {
@@ -73,6 +82,9 @@ function barLine(layer: LayerProgress): string {
       return `${id}  ${total}  done`;
     case 'reused':
       return `${id}  ${total}  already here`;
+    case 'existing':
+    case 'mounted':
+      return `${id}  ${total}  ${PUSH_OUTCOMES[layer.phase]}`;
   }
 }
 
@@ -82,12 +94,14 @@ function bar({ transferredBytes, totalBytes }: LayerProgress): string {
   return `[${'='.repeat(cells)}${' '.repeat(BAR_CELLS - cells)}]`;
 }
 
+const FINISHED: readonly LayerPhase[] = ['done', 'reused', 'existing', 'mounted'];
+
 function isFinished({ phase }: LayerProgress): boolean {
-  return phase === 'done' || phase === 'reused';
+  return FINISHED.includes(phase);
 }
 
 function isUnderWay({ phase }: LayerProgress): boolean {
-  return phase !== 'pending' && phase !== 'done' && phase !== 'reused';
+  return phase !== 'pending' && !FINISHED.includes(phase);
 }
 
 function shortDigest(digest: string): string {

@@ -1,10 +1,18 @@
-/** What is known of a fetch under way: progress events folded into one value per layer. */
+/** What is known of a fetch or a push under way: progress events folded into one value per blob. */
 import type { ProgressEvent } from '../core/progress.ts';
 
 /** Where one layer is. */
-export type LayerPhase = 'pending' | 'transferring' | 'waiting' | 'indexing' | 'done' | 'reused';
+export type LayerPhase =
+  | 'pending'
+  | 'transferring'
+  | 'waiting'
+  | 'indexing'
+  | 'done'
+  | 'reused'
+  | 'existing'
+  | 'mounted';
 
-/** One layer of the image that is being fetched. */
+/** One layer of the image that is being fetched, or one blob of an image that is being pushed. */
 export interface LayerProgress {
   readonly digest: string;
   readonly totalBytes: number;
@@ -28,6 +36,7 @@ export class FetchProgress {
   apply(event: ProgressEvent, nowMs: number): void {
     if (event.type === 'resolving') this.layers.clear();
     if (event.type === 'resolved') this.#begin(event.layers);
+    if (event.type === 'pushing') this.#begin(event.blobs);
     if (!('digest' in event)) return;
     const layer = this.layers.get(event.digest);
     if (layer === undefined) return;
@@ -38,6 +47,9 @@ export class FetchProgress {
     }
     if (event.type === 'layer-indexing') layer.phase = 'indexing';
     if (event.type === 'layer-waiting') layer.phase = 'waiting';
+    if (event.type === 'blob-pushed') {
+      layer.phase = event.outcome === 'uploaded' ? 'done' : event.outcome;
+    }
     if (event.type === 'layer-done') layer.phase = event.reused ? 'reused' : 'done';
   }
 

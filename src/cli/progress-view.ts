@@ -86,12 +86,13 @@ class BarView implements ProgressView {
   }
 
   readonly onProgress = (event: ProgressEvent): void => {
-    if (event.type === 'resolving') {
+    const isStart = event.type === 'resolving' || event.type === 'pushing';
+    if (isStart) {
       this.#settle();
       this.#isSettled = false;
     }
     this.#progress.apply(event, performance.now());
-    const line = event.type === 'resolving' ? eventLine(event, this.#progress) : noticeLine(event);
+    const line = isStart ? eventLine(event, this.#progress) : noticeLine(event);
     if (line !== undefined) this.#writeAbove(line);
     // The last that a fetch reports: what is written next may be a result, or a container's output,
     // which no later drawing may erase.

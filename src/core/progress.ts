@@ -29,6 +29,19 @@ export type ProgressEvent =
   | { readonly type: 'layer-waiting'; readonly digest: Digest }
   /** The layers are being merged into the root file system of the image. */
   | { readonly type: 'merging'; readonly reference: string }
+  /** An image is going to a registry: these are its distinct blobs. `layer-transfer` tells how far. */
+  | {
+      readonly type: 'pushing';
+      readonly reference: string;
+      readonly registry: string;
+      readonly blobs: readonly { readonly digest: Digest; readonly sizeBytes: number }[];
+    }
+  /** The registry has a blob: it had it before, took it from another repository, or got its bytes. */
+  | {
+      readonly type: 'blob-pushed';
+      readonly digest: Digest;
+      readonly outcome: 'existing' | 'mounted' | 'uploaded';
+    }
   /** A request failed in a way that may pass; it will be sent again after `delayMs`. */
   | {
       readonly type: 'retrying';

@@ -6,6 +6,8 @@ import { DigestVerifier } from '../oci/digest-verifier.ts';
 export interface BlobContent {
   /** The bytes from `offset` on; may be called again. Leaving the loop closes what was opened. */
   open(offset: number): AsyncIterable<Buffer>;
+  /** What to throw when the bytes turn out not to be the blob; the error that says so when absent. */
+  readonly damaged?: (error: unknown) => unknown;
 }
 
 /** Parts of a blob, to be read in any number of attempts. */
@@ -31,27 +33,34 @@ export function verifiedContent(
 ): VerifiedContent {
   const verifier = new DigestVerifier(descriptor, where);
   let isVerified = false;
-  const verify = (chunk: Buffer, at: number): void => {
-    const known = verifier.bytesRead - at;
-    if (known < chunk.length) verifier.update(chunk.subarray(known));
-    if (verifier.bytesRead === descriptor.size) finish();
+  const check = (work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      throw content.damaged?.(error) ?? error;
+    }
   };
   const finish = (): void => {
     if (!isVerified) verifier.end();
     isVerified = true;
   };
+  const verify = (chunk: Buffer, at: number): void => {
+    const known = verifier.bytesRead - at;
+    if (known < chunk.length) verifier.update(chunk.subarray(known));
+    if (verifier.bytesRead === descriptor.size) finish();
+  };
   return {
     async *part(start, end) {
       let at = start;
-      if (descriptor.size === 0) finish();
+      if (descriptor.size === 0) check(finish);
       for await (const chunk of at < end ? content.open(start) : []) {
         const bytes = chunk.subarray(0, end - at);
-        verify(bytes, at);
+        check(() => verify(bytes, at));
         yield bytes;
         at += bytes.length;
         if (at >= end) return;
       }
-      if (at < end) verifier.end();
+      if (at < end) check(() => verifier.end());
     },
   };
 }

@@ -31,13 +31,17 @@ export function blobSize(dataDir: string, digest: Digest): number | undefined {
 }
 
 /**
- * The bytes of a blob, 1 MiB at a time, each time in a buffer of its own. The file is opened by the
+ * The bytes of a blob from `offset` on, 1 MiB at a time, each time in a buffer of its own. The file is opened by the
  * first read and closed when the iteration ends, however it ends. Not verified: whoever takes bytes
  * from here to make something else of them verifies.
  *
  * @throws EngineError `STORE_CORRUPT` when the blob is missing
  */
-export async function* openBlob(dataDir: string, digest: Digest): AsyncGenerator<Buffer> {
+export async function* openBlob(
+  dataDir: string,
+  digest: Digest,
+  offset = 0,
+): AsyncGenerator<Buffer> {
   const path = blobPath(dataDir, digest);
   await using file = await withStoreErrorsAsync('read the blob', path, async () => {
     try {
@@ -46,12 +50,14 @@ export async function* openBlob(dataDir: string, digest: Digest): AsyncGenerator
       throw hasErrno(error, 'ENOENT') ? missing(digest) : error;
     }
   });
-  for (;;) {
+  for (let position = offset; ; ) {
     const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+    const at = position;
     const { bytesRead } = await withStoreErrorsAsync('read the blob', path, () =>
-      file.read(buffer, 0, READ_BYTES),
+      file.read(buffer, 0, READ_BYTES, at),
     );
     if (bytesRead === 0) return;
+    position += bytesRead;
     yield buffer.subarray(0, bytesRead);
   }
 }
