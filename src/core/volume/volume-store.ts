@@ -218,8 +218,8 @@ function tryDelete(path: string): boolean {
     rmSync(path, { recursive: true, force: true });
     return true;
   } catch (error) {
-    // Somebody else is deleting the same and will finish it.
-    if (hasErrno(error, 'ENOTEMPTY') || hasErrno(error, 'ENOENT')) return false;
+    // Somebody else is deleting the same, or has a part mounted, and will finish it.
+    if (['ENOTEMPTY', 'ENOENT', 'EBUSY'].some((code) => hasErrno(error, code))) return false;
     throw error;
   }
 }
