@@ -13,7 +13,7 @@ export interface PaxRecords {
   readonly uid?: number;
   readonly gid?: number;
   readonly mtime?: PaxTime;
-  /** The `SCHILY.xattr.*` records, in order. */
+  /** The `SCHILY.xattr.*` records, in order; no name occurs twice. */
   readonly xattrs: readonly Xattr[];
   /** The `GNU.sparse.*` records, without that prefix, in order; two of the keys may repeat. */
   readonly sparse: readonly (readonly [key: string, value: string])[];
@@ -38,10 +38,14 @@ const REPEATING_KEYS: ReadonlySet<string> = new Set(['GNU.sparse.offset', 'GNU.s
 export function parsePax(body: Buffer): PaxRecords {
   const known: { -readonly [Key in keyof PaxRecords]?: PaxRecords[Key] } = {};
   const xattrs: Xattr[] = [];
+  const xattrNames = new Set<string>();
   const sparse: [string, string][] = [];
   for (const { key, value } of paxRecords(body)) {
     if (key.startsWith(XATTR_PREFIX)) {
-      xattrs.push({ name: key.slice(XATTR_PREFIX.length), value });
+      const name = unescaped(key.slice(XATTR_PREFIX.length));
+      if (xattrNames.has(name)) throw faulty(key, 'occurs twice in one header');
+      xattrNames.add(name);
+      xattrs.push({ name, value });
     } else if (key.startsWith(SPARSE_PREFIX)) {
       sparse.push([key.slice(SPARSE_PREFIX.length), value.toString('latin1')]);
     } else if (value.length > 0) {
@@ -49,6 +53,11 @@ export function parsePax(body: Buffer): PaxRecords {
     }
   }
   return { ...known, xattrs, sparse };
+}
+
+/** GNU tar's escapes, and no others: a key ends at its first "=", so a name cannot hold one. */
+function unescaped(name: string): string {
+  return name.replace(/%3D|%25/g, (found) => (found === '%25' ? '%' : '='));
 }
 
 function takeKnown(

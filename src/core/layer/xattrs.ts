@@ -8,6 +8,7 @@
 import { EntryType, type Xattr } from '../oci/layer-index.ts';
 import { rejectedEntry } from './layer-error.ts';
 
+const CAPABILITY = 'security.capability';
 const LONGEST_NAME = 255;
 /** The length is a 16-bit number in the layer index and in EROFS. */
 const LONGEST_VALUE = 65535;
@@ -45,7 +46,7 @@ export function keptXattrs(
 }
 
 function isAllowed(name: string, type: EntryType): boolean {
-  if (name === 'security.capability') return type === EntryType.file;
+  if (name === CAPABILITY) return type === EntryType.file;
   if (name === 'system.posix_acl_default') return type === EntryType.directory;
   if (name === 'system.posix_acl_access') return type !== EntryType.symlink;
   // Linux has user.* on files and directories only (xattr(7)).
@@ -54,6 +55,12 @@ function isAllowed(name: string, type: EntryType): boolean {
 }
 
 function checkXattr({ name, value }: Xattr, entryName: string): void {
+  if (name === CAPABILITY && !isCapability(value)) {
+    throw rejectedEntry(
+      entryName,
+      `has a malformed capability of ${value.length} bytes, which no Linux file system takes`,
+    );
+  }
   if (name.length > LONGEST_NAME || name === 'user.') {
     throw rejectedEntry(
       entryName,
@@ -66,6 +73,18 @@ function checkXattr({ name, value }: Xattr, entryName: string): void {
       `has an extended attribute of ${value.length} bytes; ${LONGEST_VALUE} is the most`,
     );
   }
+}
+
+/**
+ * Whether the kernel sets this value (`cap_convert_nscap`), as the directory back-end asks it to. A
+ * metadata image would hold any value, and the file would then not start.
+ */
+function isCapability(value: Buffer): boolean {
+  const [version, effective] =
+    value.length < 4 ? [0, 0] : [value.readUInt8(3), value.readUIntLE(0, 3)];
+  if (effective > 1) return false;
+  if (version === 2) return value.length === 20;
+  return version === 3 && value.length === 24 && value.readUInt32LE(20) !== 0xffffffff;
 }
 
 // Hostile names must not become as many different warnings.

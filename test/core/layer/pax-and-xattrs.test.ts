@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { isErrno, setXattr } from '../../../src/core/host/libc.ts';
 import { paxRecord } from '../../support/tar-builder.ts';
 import { ingest } from './layer-fixture.ts';
 import { accepts, refuses } from './layer-rows.ts';
@@ -170,6 +173,22 @@ describe('extended attributes', () => {
       'layer 1/1: ignored 8 extended attributes "user.overlay.*"',
     ]);
   });
+  it('reads names with "=" and "%" as GNU tar writes them, and no other escapes', async () => {
+    const names = ['user.a%3Db%253Dc', 'user.%41%3d%', 'trusted%25.overlay.opaque'];
+    const layer = await ingest([
+      { name: 'f', pax: Object.fromEntries(names.map((name) => [`SCHILY.xattr.${name}`, 'v'])) },
+    ]);
+    assert.deepEqual(
+      layer.entry('f').xattrs.map(({ name }) => name),
+      ['user.a=b%3Dc', 'user.%41%3d%'],
+    );
+  });
+  refuses({
+    what: 'two attributes that have one name once their escapes are read',
+    tar: [{ name: 'f', xattrs: { 'user.a%': '1', 'user.a%25': '2' } }],
+    code: 'LAYER_INVALID',
+    says: /"SCHILY\.xattr\.user\.a%25" occurs twice/,
+  });
   it('does not let a layer choose how many warnings there are', async () => {
     const tar = Array.from({ length: 500 }, (_, at) => ({
       name: `f${at}`,
@@ -177,6 +196,41 @@ describe('extended attributes', () => {
     }));
     const { warnings } = await ingest(tar);
     assert.ok(warnings.length > 1 && warnings.length < 30, `${warnings.length} warnings`);
+  });
+  // What the kernel sets and what it refuses; docker and umoci fail where it refuses.
+  const capabilities: readonly (readonly [what: string, hex: string, isValid: boolean])[] = [
+    ['of version 2', `01000002${'00'.repeat(16)}`, true],
+    ['of version 3', `00000003${'00'.repeat(16)}e8030000`, true],
+    ['of version 1', `01000001${'00'.repeat(8)}`, false],
+    ['of version 3 for nobody', `00000003${'00'.repeat(16)}ffffffff`, false],
+    ['of version 2 with the length of version 3', `00000002${'00'.repeat(20)}`, false],
+    ['of version 255', `000000ff${'00'.repeat(16)}`, false],
+    ['with unknown flags', `02000002${'00'.repeat(16)}`, false],
+    ['without a version', '010000', false],
+  ];
+  for (const [what, hex, isValid] of capabilities) {
+    const value = Buffer.from(hex, 'hex');
+    const tar = [{ name: 'f', xattrs: { 'security.capability': value } }];
+    it(`agrees with the kernel on a capability ${what}`, () => {
+      const directory = mkdtempSync('/dev/shm/dray-capability-');
+      try {
+        const file = Buffer.from(join(directory, 'f'));
+        writeFileSync(file, '');
+        const set = () => setXattr(file, Buffer.from('security.capability'), value);
+        if (isValid) set();
+        else assert.throws(set, (error) => isErrno(error, 'EINVAL'));
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
+    });
+    if (isValid) accepts({ what: `keeps a capability ${what}`, tar, entries: ['file f'] });
+    else refuses({ what: `a capability ${what}`, tar, says: /"f" has a malformed capability/ });
+  }
+  // The kernel sets this one, and then neither reads it nor starts the file.
+  refuses({
+    what: 'a capability without bytes',
+    tar: [{ name: 'f', xattrs: { 'security.capability': '' } }],
+    says: /"f" has a malformed capability/,
   });
   refuses({
     what: 'an attribute without a name',
