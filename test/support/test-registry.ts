@@ -53,6 +53,11 @@ export interface Fault {
   readonly flipByteAt?: number;
   /** Send `bytesPerWrite` bytes of the body every `intervalMs`. */
   readonly drip?: { readonly bytesPerWrite: number; readonly intervalMs: number };
+  /**
+   * Send the body as a network does that has room for `bytes` on the way: no more than that beyond
+   * what the client has taken of it.
+   */
+  readonly window?: { readonly bytes: number; readonly taken: () => number };
 }
 
 /** Decides about a request; `count` is how often this method and path came, from 1. */
@@ -273,6 +278,8 @@ export class TestRegistry implements AsyncDisposable {
       pourZeros(response);
     } else if (fault.drip !== undefined) {
       this.#drip(response, body, fault.drip);
+    } else if (fault.window !== undefined) {
+      this.#sendInWindow(response, { body, sentBytes: 0, window: fault.window });
     } else if (limit === undefined) {
       response.end(body);
     } else {
@@ -293,6 +300,18 @@ export class TestRegistry implements AsyncDisposable {
     this.#after(drip.intervalMs, () => {
       this.#drip(response, body.subarray(drip.bytesPerWrite), drip);
     });
+  }
+
+  #sendInWindow(
+    response: ServerResponse,
+    sending: { body: Buffer; sentBytes: number; window: NonNullable<Fault['window']> },
+  ): void {
+    if (response.destroyed) return;
+    const { body, sentBytes, window } = sending;
+    const end = Math.min(body.length, Math.max(sentBytes, window.taken() + window.bytes));
+    if (end > sentBytes) response.write(body.subarray(sentBytes, end));
+    if (end === body.length) response.end();
+    else this.#after(1, () => this.#sendInWindow(response, { ...sending, sentBytes: end }));
   }
 
   #after(delayMs: number, act: () => void): void {
