@@ -1,6 +1,6 @@
 /**
  * Builds `dist`: `dray.cjs`, the whole CLI in one file; `dray.cache`, V8's code cache for it;
- * `boot.cjs`, which loads the two.
+ * `boot.cjs`, which loads the two; `supervisor.cjs`, the small program of supervisors.
  *
  * Commands stay lazy: esbuild turns each `import()` into a module that is evaluated when it is first
  * asked for. Files are replaced one by one, so that a dray that is starting meanwhile finds all.
@@ -70,8 +70,9 @@ await bundle('src/cli/main.ts', 'dray.cjs', {
   plugins: [lazyOclif],
 });
 await bundle('scripts/boot.ts', 'boot.cjs');
+await bundle('src/cli/supervisor-main.ts', 'supervisor.cjs');
 writeCodeCache();
-for (const name of ['dray.cjs', 'dray.cache', 'boot.cjs']) {
+for (const name of ['dray.cjs', 'dray.cache', 'boot.cjs', 'supervisor.cjs']) {
   const size = statSync(join(DIST, name), { throwIfNoEntry: false })?.size ?? 0;
   console.log(`dist/${name}: ${Math.round(size / 1024)} KiB`);
 }

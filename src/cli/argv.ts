@@ -18,7 +18,12 @@ export interface FlagShape {
   readonly allowNo?: boolean | undefined;
   readonly aliases?: readonly string[] | undefined;
   readonly charAliases?: readonly string[] | undefined;
+  /** One that begins with `[=` says that the value may be left out, and else follows a `=`. */
+  readonly helpValue?: string | readonly string[] | undefined;
 }
+
+/** The value of a flag whose value was left out. */
+const LEFT_OUT = 'true';
 
 /** Flags of a command by name. */
 export type FlagShapes = Readonly<Record<string, FlagShape>>;
@@ -131,7 +136,8 @@ class FlagReader {
       else this.#values.delete(name);
       return;
     }
-    const value = inline ?? this.next();
+    const isOptional = String(flag?.helpValue ?? '').startsWith('[=');
+    const value = inline ?? (isOptional ? LEFT_OUT : this.next());
     if (value === undefined) {
       throw new EngineError('USAGE_INVALID', `the flag --${name} needs a value`);
     }

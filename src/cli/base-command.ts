@@ -19,6 +19,12 @@ export abstract class BaseCommand extends Command {
    */
   static stopsAtPositional = false;
 
+  /** Every signal is passed on to a container, although flags do not end at the first argument. */
+  static passesSignals = false;
+
+  /** What dead containers have left is removed by the operation itself, when it is not in the way. */
+  static sweepsLater = false;
+
   /** Status to end with when `run()` returns. */
   exitStatus: number = EXIT.success;
 
@@ -40,8 +46,8 @@ export abstract class BaseCommand extends Command {
 
   /** Signals of this process; they have their usual effect until this is first asked for. */
   protected get signals(): ProcessSignals {
-    const { stopsAtPositional } = this.ctor as typeof BaseCommand;
-    this.#signals ??= new ProcessSignals({ isPassedOn: stopsAtPositional });
+    const { stopsAtPositional, passesSignals } = this.ctor as typeof BaseCommand;
+    this.#signals ??= new ProcessSignals({ isPassedOn: stopsAtPositional || passesSignals });
     return this.#signals;
   }
 
@@ -51,14 +57,19 @@ export abstract class BaseCommand extends Command {
   }
 
   /**
-   * Opens the store that flags and environment name.
+   * Opens the store that flags and environment name, and removes what dead containers have left.
    *
    * @throws EngineError `PERMISSION_DENIED` for anyone but root, before anything is touched
    */
   protected async openEngine(flags: SettingsFlags): Promise<Engine> {
     requireRoot(process.geteuid?.(), this.id);
     const { openEngine } = await import('../core/operations/engine.ts');
-    return openEngine(this.settings(flags));
+    const engine = openEngine(this.settings(flags));
+    if (!(this.ctor as typeof BaseCommand).sweepsLater) {
+      const { sweepQuietly } = await import('../core/operations/dead-containers.ts');
+      await sweepQuietly(engine, { waits: true });
+    }
+    return engine;
   }
 
   /** What flags and environment say, for a command that needs no store. */

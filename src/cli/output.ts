@@ -56,6 +56,16 @@ export function writeStderr(text: string): void {
   }
 }
 
+/** Writes bytes of a container to standard error; false once the reader has gone. */
+export function writeStderrBytes(bytes: Uint8Array): boolean {
+  try {
+    writeFully(STDERR, bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function writeFully(descriptor: number, data: string | Uint8Array): void {
   const bytes = typeof data === 'string' ? Buffer.from(data) : data;
   let written = 0;

@@ -168,7 +168,7 @@ export function parseRunFlags(
     ...limits(flags),
     init: flags.init,
     ...parseLifecycleFlags(flags, { env, cwd }),
-    ...given('stopSignal', flags['stop-signal'], parseStopSignal),
+    ...given('stopSignal', flags['stop-signal'], (text) => parseStopSignal(text)),
     ...given('stopTimeoutSeconds', flags['stop-timeout'], (text) =>
       parseSeconds(text, '--stop-timeout'),
     ),

@@ -1,5 +1,7 @@
 import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
+import { printLine } from '../cli/output.ts';
 import { openProgressView } from '../cli/progress-view.ts';
 import { parseRunFlags, runFlags } from '../cli/run-flags.ts';
 import { callerEnvironment, workingDirectory } from '../cli/settings.ts';
@@ -17,8 +19,10 @@ export default class Run extends BaseCommand {
   static override examples = [
     'dray run --rm busybox echo hello',
     'dray run --rm -it -v "$PWD":/work -w /work debian bash',
+    'dray run -d --name web --restart on-failure nginx',
   ];
   static override stopsAtPositional = true;
+  static override sweepsLater = true;
   static override args = {
     image: Args.string({
       description: 'reference, image id, or oci:DIR, oci-archive:FILE, docker-archive:FILE',
@@ -31,7 +35,14 @@ export default class Run extends BaseCommand {
       ignoreStdin: true,
     }),
   };
-  static override flags = runFlags;
+  static override flags = {
+    ...runFlags,
+    detach: Flags.boolean({
+      char: 'd',
+      description: 'print the id and return when it runs; see "dray logs"',
+      default: false,
+    }),
+  };
 
   async run() {
     const { args, flags } = await this.parse(Run);
@@ -39,15 +50,17 @@ export default class Run extends BaseCommand {
       env: callerEnvironment(),
       cwd: workingDirectory(),
     });
-    const options = await withUsableTerminal(parsed);
+    const options = flags.detach ? parsed : await withUsableTerminal(parsed);
     const engine = await this.openEngine(flags);
-    const { runContainer } = await import('../core/operations/run-container.ts');
     using view = openProgressView({ isQuiet: options.quiet });
-    const { status } = await runContainer(engine, options, {
-      signal: this.signal,
-      signals: this.signals,
-      onProgress: view.onProgress,
-    });
+    const hooks = { signal: this.signal, onProgress: view.onProgress };
+    if (flags.detach) {
+      const { runDetachedContainer } = await import('../core/operations/start-containers.ts');
+      printLine(await runDetachedContainer(engine, options, hooks));
+      return;
+    }
+    const { runContainer } = await import('../core/operations/run-container.ts');
+    const { status } = await runContainer(engine, options, { ...hooks, signals: this.signals });
     this.exitStatus = status;
   }
 }

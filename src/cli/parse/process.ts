@@ -65,10 +65,10 @@ export function parseNetwork(text: string): RunOptions['network'] {
 }
 
 /** `--stop-signal`, by name or number. */
-export function parseStopSignal(text: string): number {
+export function parseStopSignal(text: string, flag = '--stop-signal'): number {
   const signal = parseSignal(text);
   if (signal === undefined) {
-    throw usageError(`--stop-signal ${quote(text)} is not a signal.`);
+    throw usageError(`${flag} ${quote(text)} is not a signal.`);
   }
   return signal;
 }

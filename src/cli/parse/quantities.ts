@@ -73,3 +73,10 @@ function parseLimit(text: string): bigint | undefined {
   const value = /^\d{1,20}$/.test(text) ? BigInt(text) : undefined;
   return value !== undefined && value <= RLIM_INFINITY ? value : undefined;
 }
+
+/** A number of lines; undefined for `all`, which is also what docker takes a negative one for. */
+export function parseTail(text: string, flag: string): number | undefined {
+  if (text === 'all' || /^-\d+$/.test(text)) return undefined;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw usageError(`${flag} ${quote(text)} is neither a number of lines nor "all".`);
+}

@@ -21,7 +21,7 @@ import {
   parseExit,
   parseRecord,
 } from './container-record.ts';
-import { type ContainerPhase, phaseOf } from './lifecycle.ts';
+import { type ContainerPhase, isLitter, phaseOf } from './lifecycle.ts';
 import { type RunState, readRunState } from './run-state.ts';
 import { readTolerant } from './tolerant-file.ts';
 
@@ -117,6 +117,17 @@ function readPid(directory: string): number | undefined {
     if (hasErrno(error, 'ENOENT')) return undefined;
     throw error;
   }
+}
+
+/** Whether a container that nobody holds should go. */
+export function isLitterAt(directory: string): boolean {
+  return isLitter({
+    // A container whose record is damaged is of no use to anyone.
+    removeOnExit: readTolerant(recordFile(directory), parseRecord)?.removeOnExit ?? true,
+    hasPid: existsSync(pidFile(directory)),
+    hasExit: existsSync(exitFile(directory)),
+    isCreated: existsSync(createdFile(directory)),
+  });
 }
 
 /** The lock of a container's directory; undefined when it is held or the directory is gone. */

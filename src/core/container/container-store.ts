@@ -14,6 +14,7 @@ import { Container, removeLocked } from './container.ts';
 import {
   type ContainerListing,
   containerEntries,
+  isLitterAt,
   lookAtContainer,
   tryLockContainer,
 } from './container-directory.ts';
@@ -36,8 +37,9 @@ import {
   removedDir,
 } from './container-paths.ts';
 import { type ContainerRecord, parseRecord } from './container-record.ts';
-import { isLitter } from './lifecycle.ts';
+import { waitUntilFree } from './container-wait.ts';
 import { pauseBriefly } from './pause.ts';
+import { isSupervised, readRunState } from './run-state.ts';
 import { readTolerant } from './tolerant-file.ts';
 
 export type { Container } from './container.ts';
@@ -155,6 +157,12 @@ function byName(dataDir: string, input: string): ContainerId | undefined {
   return record === undefined || record.name === input ? id : undefined;
 }
 
+/** The container whose lock our parent took and handed down to us as `lockFd`. */
+function adopt(dataDir: string, id: ContainerId, lockFd: number): Container {
+  const record = readTolerant(recordFile(containerDir(dataDir, id)), parseRecord);
+  return new Container({ dataDir, id, record, lock: FileLock.adopt(lockFd) });
+}
+
 const CLAIM_ATTEMPTS = 5;
 
 /**
@@ -177,35 +185,52 @@ function claim(dataDir: string, id: ContainerId): Container | undefined {
 }
 
 /**
- * Claims the containers that are litter: their supervisor is gone, and they were to be removed when
- * they ended or never started. The caller ends what may still run of them, calls `remove`, and
- * disposes them. Removes what is left of unfinished creations and removals by itself.
+ * Claims the containers that are not finished and whose supervisor is gone. The caller ends what may
+ * still run of them, removes them or writes down their end, and disposes them. Removes what is left
+ * of unfinished creations and removals by itself.
  */
 function sweepDead(dataDir: string): Container[] {
   const claimed: Container[] = [];
   for (const { id, suffix } of containerEntries(dataDir)) {
     if (suffix === '.new') removeUnheld(freshDir(dataDir, id));
     else if (suffix === '.removed') removeUnheld(removedDir(dataDir, id));
-    else claimed.push(...claimLitter(dataDir, id));
+    else claimed.push(...claimDead(dataDir, id));
   }
   return claimed;
 }
 
-function claimLitter(dataDir: string, id: ContainerId): Container[] {
+function claimDead(dataDir: string, id: ContainerId): Container[] {
   const directory = containerDir(dataDir, id);
-  if (FileLock.isHeld(lockPath(directory)) || !isLitterAt(directory)) return [];
+  if (!isUnfinished(directory) || FileLock.isHeld(lockPath(directory))) return [];
   const container = claim(dataDir, id);
-  return container === undefined ? [] : [container];
+  if (container === undefined) return [];
+  // It may have been finished, or begun to wait for its start, between the two looks.
+  if (isUnfinished(directory)) return [container];
+  container[Symbol.dispose]();
+  return [];
 }
 
-function isLitterAt(directory: string): boolean {
-  return isLitter({
-    // A container whose record is damaged is of no use to anyone.
-    removeOnExit: readTolerant(recordFile(directory), parseRecord)?.removeOnExit ?? true,
-    hasPid: existsSync(pidFile(directory)),
-    hasExit: existsSync(exitFile(directory)),
-    isCreated: existsSync(createdFile(directory)),
-  });
+/** Whether a container that nobody holds needs somebody: it did not end, and does not wait. */
+function isUnfinished(directory: string): boolean {
+  if (existsSync(exitFile(directory))) return isLitterAt(directory);
+  return existsSync(pidFile(directory)) || !existsSync(createdFile(directory));
+}
+
+const WATCH_PATIENCE_MS = 4000;
+
+/**
+ * Waits until the watches of supervisors that were killed have done their work: until then they hold
+ * the locks. Costs one look at each container that is held.
+ */
+async function awaitWatches(dataDir: string): Promise<void> {
+  for (const { id, suffix } of containerEntries(dataDir)) {
+    const directory = containerDir(dataDir, id);
+    if (suffix !== '' || !FileLock.isHeld(lockPath(directory))) continue;
+    const run = readRunState(directory);
+    if (run !== undefined && !isSupervised(run)) {
+      await waitUntilFree(dataDir, id, { timeoutMs: WATCH_PATIENCE_MS });
+    }
+  }
 }
 
 function removeUnheld(directory: string): void {
@@ -229,4 +254,13 @@ function contentInUse(dataDir: string): ContainerContent[] {
 }
 
 /** The containers of a data directory. */
-export const ContainerStore = { create, list, find, claim, sweepDead, contentInUse } as const;
+export const ContainerStore = {
+  create,
+  adopt,
+  list,
+  find,
+  claim,
+  awaitWatches,
+  sweepDead,
+  contentInUse,
+} as const;

@@ -3,6 +3,7 @@ import { readdirSync, renameSync, rmdirSync, rmSync, unlinkSync, writeFileSync }
 import { hasErrno } from '../errors.ts';
 import type { FileLock } from '../host/file-lock.ts';
 import { withSystemErrors } from '../host/libc.ts';
+import { isLitterAt } from './container-directory.ts';
 import type { ContainerId } from './container-id.ts';
 import { releaseName } from './container-names.ts';
 import {
@@ -23,7 +24,7 @@ import {
   encodeExit,
   parseRecord,
 } from './container-record.ts';
-import { encodeRunState, type RunFacts } from './run-state.ts';
+import { encodeRunState, type RunFacts, readRunState } from './run-state.ts';
 import { readTolerant } from './tolerant-file.ts';
 
 /** What a held container is made from; for the container module itself. */
@@ -62,6 +63,11 @@ export class Container implements Disposable {
     return this.#lock.fd;
   }
 
+  /** Whether it should go, now that nobody supervises it. */
+  isLitter(): boolean {
+    return isLitterAt(this.directory);
+  }
+
   /** Lets the container wait for its start without a supervisor: from here on it is no litter. */
   keepUntilStarted(): void {
     withSystemErrors(`while keeping ${this.directory}`, () =>
@@ -76,6 +82,13 @@ export class Container implements Disposable {
    */
   beginRun(facts: RunFacts): void {
     replaceFile(runFile(this.directory), encodeRunState(facts));
+  }
+
+  /** Shows that a run is over and that another follows. @throws SystemCallError */
+  awaitRestart(restartCount: number): void {
+    const state = readRunState(this.directory);
+    if (state !== undefined) this.beginRun({ ...state, restartCount });
+    rmSync(pidFile(this.directory), { force: true });
   }
 
   /**

@@ -33,7 +33,7 @@ export interface RunState extends RunFacts {
 /** The text of `run.json` for a run that this process supervises. */
 export function encodeRunState(facts: RunFacts): string {
   const state: RunState = { ...facts, bootId: bootId(), supervisor: identityOf(process.pid) };
-  return JSON.stringify({ version: 1, ...state });
+  return JSON.stringify({ ...state, version: 1 });
 }
 
 /** The last run of the container in `directory`; undefined when it never ran or that is damaged. */

@@ -76,3 +76,8 @@ export function lastErrno(): number {
 export function addressOf(buffer: Buffer): bigint {
   return load().ffi.getRawPointer(buffer);
 }
+
+/** The address of a buffer's memory, for a struct that points to it; the buffer must be kept. */
+export function pointerTo(buffer: Buffer): bigint {
+  return load().ffi.getRawPointer(buffer);
+}

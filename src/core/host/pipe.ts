@@ -19,14 +19,20 @@ export function makePipe(): Pipe {
   return { readFd: ends.readInt32LE(0), writeFd: ends.readInt32LE(4) };
 }
 
+/** Reading that goes on by itself. */
+export interface Drain extends Disposable {
+  /** Resolves when all writing ends are closed and everything was given on, or after disposing. */
+  readonly ended: Promise<void>;
+}
+
 const CHUNK_BYTES = 65_536;
 
 /**
- * Gives everything that arrives at `readFd` to `onChunk`, whose buffer is used again as soon as it
- * returns. While `onChunk` works nothing more is read, so a writer that is faster waits. Resolves
- * when all writing ends are closed. The descriptor is closed then.
+ * Gives everything that arrives at `readFd`, a pipe or a terminal's, to `onChunk`, whose buffer is
+ * used again as soon as it returns. While `onChunk` works nothing more is read, so a writer that is
+ * faster waits. The descriptor is closed at the end, or by disposing.
  */
-export function drainPipe(readFd: number, onChunk: (chunk: Buffer) => void): Promise<void> {
+export function drainPipe(readFd: number, onChunk: (chunk: Buffer) => void): Drain {
   const { promise, resolve } = Promise.withResolvers<void>();
   const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   const onread = {
@@ -41,5 +47,5 @@ export function drainPipe(readFd: number, onChunk: (chunk: Buffer) => void): Pro
   socket.on('error', () => {});
   socket.on('close', () => resolve());
   socket.resume();
-  return promise;
+  return { ended: promise, [Symbol.dispose]: () => void socket.destroy() };
 }

@@ -3,10 +3,12 @@ import { EngineError } from '../errors.ts';
 import { nativeFunction } from './ffi.ts';
 
 // The same numbers on every architecture: calls from 424 on are numbered in common.
+export const SYS_PIDFD_SEND_SIGNAL = 424;
 export const SYS_MOVE_MOUNT = 429;
 export const SYS_FSOPEN = 430;
 export const SYS_FSCONFIG = 431;
 export const SYS_FSMOUNT = 432;
+export const SYS_PIDFD_OPEN = 434;
 export const SYS_CLOSE_RANGE = 436;
 export const SYS_OPENAT2 = 437;
 

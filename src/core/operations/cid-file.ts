@@ -1,5 +1,5 @@
 /** `--cidfile`: the file that tells a script which container it started. */
-import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { EngineError, hasErrno, quote } from '../errors.ts';
 
 /** A file of ours that waits for the container's id. Disposed before that, it is removed again. */
@@ -28,6 +28,22 @@ export function claimCidFile(path: string | undefined): CidFile | undefined {
       if (!isWritten) unlinkSync(path);
     },
   };
+}
+
+/**
+ * `--uuid-file-save`: writes the id, without a newline, over whatever is at `path`, so that a script
+ * knows it even when the run fails.
+ *
+ * @throws EngineError `USAGE_INVALID`
+ */
+export function saveContainerId(path: string | undefined, containerId: string): void {
+  if (path === undefined) return;
+  try {
+    writeFileSync(path, containerId, { mode: 0o644 });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new EngineError('USAGE_INVALID', `cannot write the file ${quote(path)}: ${why}`);
+  }
 }
 
 function openNew(path: string): number {

@@ -1,27 +1,81 @@
-/** Containers whose dray was killed. */
-import { ContainerStore } from '../container/container-store.ts';
-import { deleteContainer } from '../runtime/runc-delete.ts';
+/**
+ * Containers that nobody supervises any more: their dray was killed, or the machine was restarted.
+ *
+ * Whoever gets the lock of such a container finishes what its supervisor could not: ends processes
+ * that still live, removes control groups and runc's state, and then the container, if it was to go,
+ * or writes down that it has ended. Each step is idempotent, and the last one is the one that makes
+ * the container look finished, so a sweep that is killed is repeated by the next.
+ */
+import { type Container, ContainerStore } from '../container/container-store.ts';
+import { readRunState } from '../container/run-state.ts';
+import { EngineError } from '../errors.ts';
+import { endLeftovers } from '../runtime/end-container.ts';
 import { findRunc } from '../runtime/runc-program.ts';
-import { type Engine, runtimeRoot } from './engine.ts';
+import type { Engine } from './engine.ts';
+
+const KILLED_STATUS = 137;
 
 /**
- * Removes containers whose dray is gone and that were to go when they ended, or never started,
- * with their own volumes; returns how many. Idempotent, and safe beside anything.
+ * Finishes what dead containers have left; returns how many of them are gone now. Safe beside
+ * anything. Where a supervisor has just been killed, this waits a moment for its watch.
  *
- * @throws EngineError `RUNTIME_NOT_FOUND`, `RUNTIME_FAILED`
+ * @throws EngineError `RUNTIME_NOT_FOUND`, `RUNTIME_FAILED`; SystemCallError
  */
 export async function removeDeadContainers(engine: Engine): Promise<number> {
-  const dead = ContainerStore.sweepDead(engine.settings.dataDir);
-  if (dead.length === 0) return 0;
-  const runc = { runcPath: findRunc(engine.settings.runcPath), runtimeRoot: runtimeRoot(engine) };
-  for (const each of dead) {
-    using container = each;
-    // The watch has ended it already, unless the watch was killed, too.
-    await deleteContainer(runc, container.id);
-    container.remove();
+  const { dataDir } = engine.settings;
+  await ContainerStore.awaitWatches(dataDir);
+  return await finishFree(engine);
+}
+
+/**
+ * The same for a command that has something else to do: it does not fail. What cannot be finished, as
+ * on a read-only disk, is left to the next command.
+ */
+export async function sweepQuietly(
+  engine: Engine,
+  { waits }: { readonly waits: boolean },
+): Promise<void> {
+  try {
+    if (waits) await removeDeadContainers(engine);
+    else await finishFree(engine);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
   }
-  // Loaded only now: `run` loads this file.
-  const { sweepVolumes } = await import('./sweep-volumes.ts');
-  await sweepVolumes(engine.settings.dataDir);
-  return dead.length;
+}
+
+/** Ends what may still run of a container that this process has claimed. @throws EngineError */
+export async function endClaimed(engine: Engine, container: Container): Promise<void> {
+  const run = readRunState(container.directory);
+  if (run === undefined) return;
+  await endLeftovers({
+    runcPath: findRunc(engine.settings.runcPath),
+    runtimeRoot: run.runtimeRoot,
+    containerId: container.id,
+    groups: run.cgroups,
+  });
+}
+
+async function finishFree(engine: Engine): Promise<number> {
+  let gone = 0;
+  for (const each of ContainerStore.sweepDead(engine.settings.dataDir)) {
+    using container = each;
+    await endClaimed(engine, container);
+    if (container.isLitter()) {
+      container.remove();
+      gone += 1;
+    } else {
+      container.recordExit({
+        status: KILLED_STATUS,
+        signal: 'SIGKILL',
+        finishedAt: new Date(),
+        error: 'the dray that supervised it was killed',
+      });
+    }
+  }
+  if (gone > 0) {
+    // Loaded only now: every command loads this file.
+    const { sweepVolumes } = await import('./sweep-volumes.ts');
+    await sweepVolumes(engine.settings.dataDir);
+  }
+  return gone;
 }

@@ -1,6 +1,7 @@
 /** The root file system of a container: mounted in a mount namespace of this process alone. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { hasErrno } from '../errors.ts';
 import { SystemCallError } from '../host/libc.ts';
 import { type BackendName, chooseBackend, mountRootfs } from '../rootfs/backend.ts';
 import type { ImageSummary } from '../store/image-summary.ts';
@@ -16,15 +17,26 @@ export interface ContainerDirectories {
   readonly mountPoint: string;
 }
 
-/** Makes the directories that the mounts need below a container's own. */
-export function makeContainerDirectories(containerDir: string): ContainerDirectories {
-  const directories = {
+/** Where they are below a container's own. */
+export function containerDirectories(containerDir: string): ContainerDirectories {
+  return {
     lowerMountPoint: join(containerDir, 'lower'),
     upperDir: join(containerDir, 'upper'),
     workDir: join(containerDir, 'work'),
     mountPoint: join(containerDir, 'rootfs'),
   };
-  for (const directory of Object.values(directories)) mkdirSync(directory, { mode: 0o700 });
+}
+
+/** Makes those of them that are missing. */
+export function makeContainerDirectories(containerDir: string): ContainerDirectories {
+  const directories = containerDirectories(containerDir);
+  for (const directory of Object.values(directories)) {
+    try {
+      mkdirSync(directory, { mode: 0o700 });
+    } catch (error) {
+      if (!hasErrno(error, 'EEXIST')) throw error;
+    }
+  }
   return directories;
 }
 

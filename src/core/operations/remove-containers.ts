@@ -1,10 +1,12 @@
-/** `rm`: containers that ended and were kept. */
+/** `rm`: containers that ended, or with force any. */
+import { existsSync } from 'node:fs';
+import { containerDir } from '../container/container-paths.ts';
 import { ContainerStore } from '../container/container-store.ts';
 import { EngineError, quote } from '../errors.ts';
-import { deleteContainer } from '../runtime/runc-delete.ts';
-import { findRunc } from '../runtime/runc-program.ts';
-import { type Engine, runtimeRoot } from './engine.ts';
+import { endClaimed } from './dead-containers.ts';
+import type { Engine } from './engine.ts';
 import { keepOwnedVolumes } from './release-volumes.ts';
+import { killAndWait } from './stop-containers.ts';
 import { sweepVolumes } from './sweep-volumes.ts';
 
 /** An input that removed nothing. */
@@ -15,21 +17,23 @@ export interface ContainerRemovalFailure {
 
 /** What `removeContainers` did. */
 export interface ContainerRemoval {
-  /** Ids of the containers that are gone. */
+  /** Inputs whose containers are gone. */
   readonly removed: readonly string[];
   readonly failures: readonly ContainerRemovalFailure[];
 }
 
-/** What goes with the containers. */
+/** How containers are removed. */
 export interface RemoveContainersOptions {
-  /** Their anonymous volumes, too. */
+  /** Their anonymous volumes go, too. */
   readonly volumes?: boolean;
+  /** Those that run are killed first. */
+  readonly isForced?: boolean;
 }
 
 /**
- * Removes containers by name, id, or unique beginning of an id. One whose dray lives is a failure
- * (`CONTAINER_WRONG_PHASE`), as is an input that names none (`CONTAINER_NOT_FOUND`); neither hinders
- * the others. Killed in the middle, it leaves what `image gc` removes.
+ * Removes containers by name, id, or unique beginning of an id. One that runs is a failure
+ * (`CONTAINER_WRONG_PHASE`) unless forced, as is an input that names none (`CONTAINER_NOT_FOUND`);
+ * neither hinders the others. Killed in the middle, it leaves what the next command removes.
  */
 export async function removeContainers(
   engine: Engine,
@@ -40,7 +44,8 @@ export async function removeContainers(
   const failures: ContainerRemovalFailure[] = [];
   for (const input of inputs) {
     try {
-      removed.push(await removeContainer(engine, input, options));
+      await removeContainer(engine, input, options);
+      removed.push(input);
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       failures.push({ input, error });
@@ -52,20 +57,28 @@ export async function removeContainers(
 async function removeContainer(
   engine: Engine,
   input: string,
-  { volumes = false }: RemoveContainersOptions,
-): Promise<string> {
-  const { dataDir, runcPath } = engine.settings;
-  const { id } = ContainerStore.find(dataDir, input);
+  { volumes = false, isForced = false }: RemoveContainersOptions,
+): Promise<void> {
+  const { dataDir } = engine.settings;
+  const { id, phase } = ContainerStore.find(dataDir, input);
+  if (phase !== 'exited' && phase !== 'created' && phase !== 'removing') {
+    if (!isForced) throw stillRuns(input, phase);
+    await killAndWait(engine, id);
+  }
   using container = ContainerStore.claim(dataDir, id);
   if (container === undefined) {
-    throw new EngineError('CONTAINER_WRONG_PHASE', `the container ${quote(input)} is running`, {
-      hint: 'End the dray that runs it first: it passes SIGTERM on.',
-    });
+    // Its supervisor has removed it, as it was told to.
+    if (!existsSync(containerDir(dataDir, id))) return;
+    throw stillRuns(input, 'in use');
   }
-  const runc = { runcPath: findRunc(runcPath), runtimeRoot: runtimeRoot(engine) };
-  await deleteContainer(runc, id);
+  await endClaimed(engine, container);
   if (!volumes) await keepOwnedVolumes(dataDir, id);
   container.remove();
   if (volumes) await sweepVolumes(dataDir);
-  return id;
+}
+
+function stillRuns(input: string, phase: string): EngineError {
+  return new EngineError('CONTAINER_WRONG_PHASE', `the container ${quote(input)} is ${phase}`, {
+    hint: `Stop it with "dray stop ${input}", or remove it with "dray rm --force ${input}".`,
+  });
 }
