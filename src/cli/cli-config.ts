@@ -60,4 +60,5 @@ const DESCRIPTION = 'Run containers from images, without a daemon.';
 
 const TOPICS: Readonly<Record<string, { readonly description: string }>> = {
   image: { description: 'Look at images and manage them' },
+  volume: { description: 'Look at volumes and manage them' },
 };
