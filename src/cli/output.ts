@@ -37,10 +37,13 @@ export function printLine(line: string): void {
   writeStdout(`${line}\n`);
 }
 
-/** Writes `value` as JSON; characters that a terminal could act on are escaped. */
-export function printJson(value: unknown): void {
+/**
+ * Writes `value` as JSON, on one line with an indent of 0; characters that a terminal could act on
+ * are escaped.
+ */
+export function printJson(value: unknown, indent = 2): void {
   printLine(
-    JSON.stringify(value, null, 2).replace(
+    JSON.stringify(value, null, indent).replace(
       /[\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
       (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
     ),

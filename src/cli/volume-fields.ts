@@ -30,8 +30,8 @@ export function volumeJson(volume: VolumeInfo) {
   };
 }
 
-/** The fields that docker's templates and `--format json` have for a volume in a list. */
-export function volumeTemplateFields({ name, labels, mountpoint, usedBy }: VolumeInfo) {
+/** One line of `volume list --format json`, with docker's fields. */
+export function volumeListing({ name, labels, mountpoint, usedBy }: VolumeInfo) {
   return {
     Availability: 'N/A',
     Driver: DRIVER,

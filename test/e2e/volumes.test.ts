@@ -54,6 +54,8 @@ describe('volumes', NEEDS_ROOT, () => {
     assert.equal(first, '7:8:750\n5:6:640\nof the image');
     assert.equal(await sh(['--rm', '-v', 'db:/other:ro'], 'cat /other/file'), 'mine\n');
     const [volume] = JSON.parse(await home.succeed(['volume', 'inspect', 'db']));
+    const listed = JSON.parse(await home.succeed(['volume', 'ls', '--format', 'json']));
+    assert.deepEqual([listed.Name, listed.Labels, listed.Links], ['db', 'a=1', '0']);
     assert.deepEqual([volume.Name, volume.Driver, volume.Labels], ['db', 'local', { a: '1' }]);
     assert.equal(readFileSync(join(volume.Mountpoint, 'file'), 'utf8'), 'mine\n');
     assert.deepEqual(await names('--filter', 'dangling=true'), ['db'], 'anonymous ones are gone');

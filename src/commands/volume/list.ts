@@ -1,9 +1,9 @@
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../../cli/base-command.ts';
-import { printLine } from '../../cli/output.ts';
+import { printJson, printLine } from '../../cli/output.ts';
 import { parseListFilters } from '../../cli/parse/volume-filter.ts';
 import { tableLines } from '../../cli/table.ts';
-import { VOLUME_TITLES, volumeJson, volumeRow } from '../../cli/volume-fields.ts';
+import { VOLUME_TITLES, volumeJson, volumeListing, volumeRow } from '../../cli/volume-fields.ts';
 
 /** `dray volume list`. */
 export default class VolumeList extends BaseCommand {
@@ -18,6 +18,9 @@ export default class VolumeList extends BaseCommand {
       multiple: true,
       multipleNonGreedy: true,
     }),
+    format: Flags.option({ options: ['json'] as const })({
+      description: 'json: one object with the fields of docker on each line',
+    }),
     'no-legend': Flags.boolean({ description: 'leave the line of titles out' }),
     quiet: Flags.boolean({ char: 'q', description: 'print names only' }),
   };
@@ -28,7 +31,9 @@ export default class VolumeList extends BaseCommand {
     const engine = await this.openEngine(flags);
     const { listVolumes } = await import('../../core/operations/list-volumes.ts');
     const volumes = listVolumes(engine).filter(isWanted);
-    if (!this.jsonEnabled()) {
+    if (flags.format === 'json') {
+      for (const volume of volumes) printJson(volumeListing(volume), 0);
+    } else if (!this.jsonEnabled()) {
       const now = new Date();
       const titles = flags['no-legend'] ? [] : [VOLUME_TITLES];
       const rows = volumes.map((volume) => volumeRow(volume, now));
