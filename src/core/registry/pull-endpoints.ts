@@ -1,6 +1,6 @@
 /** Where a reference is physically: the mirrors and the location that registries.conf gives for it. Pure. */
 import { EngineError, quote } from '../errors.ts';
-import { formatReference, parseReference, type Reference } from '../oci/reference.ts';
+import { formatReference, isShortName, parseReference, type Reference } from '../oci/reference.ts';
 import type { Location, Mirror, RegistriesConf, RegistryRule } from './registries-conf.ts';
 
 /** One place to ask for an image. */
@@ -84,17 +84,27 @@ function endpointOf(
   const { isInsecure } = location;
   const text =
     location.location === undefined ? name : location.location + name.slice(matchedLength);
+  // Read as a short name, it would be an image of docker.io.
+  if (isShortName(text)) throw unusable(name, text, { rule });
   try {
     const { registry, repository } = parseReference(text);
     return { registry, repository, isInsecure };
   } catch (cause) {
     if (!(cause instanceof EngineError)) throw cause;
-    throw new EngineError(
-      'CONFIG_INVALID',
-      `${quote(rule.file)} makes ${quote(text)} of ${quote(name)}, which is no reference: ${cause.message}`,
-      { cause },
-    );
+    throw unusable(name, text, { rule, cause });
   }
+}
+
+function unusable(
+  name: string,
+  text: string,
+  { rule, cause }: { readonly rule: RegistryRule; readonly cause?: unknown },
+): EngineError {
+  return new EngineError(
+    'CONFIG_INVALID',
+    `${quote(rule.file)} makes ${quote(text)} of ${quote(name)}, which is no reference with a registry`,
+    { cause },
+  );
 }
 
 function blocked(name: string, rule: RegistryRule): EngineError {
