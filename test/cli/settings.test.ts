@@ -13,8 +13,9 @@ afterEach(() => {
 
 describe('resolveSettings', () => {
   it('has defaults', () => {
-    const { registries, ...settings } = resolveSettings({}, '1.0.0');
+    const { registries, registriesConf, ...settings } = resolveSettings({}, '1.0.0');
     assert.equal(registries?.loginFile?.path, '/root/.docker/config.json');
+    assert.equal(registriesConf?.user, undefined);
     assert.deepEqual(settings, {
       dataDir: '/var/lib/dray',
       runDir: '/run/dray',
@@ -23,6 +24,22 @@ describe('resolveSettings', () => {
       containersPolicyFile: '/etc/containers/policy.json',
       version: '1.0.0',
     });
+  });
+
+  it('reads the registry configuration where podman does, or where a variable says', () => {
+    process.env.HOME = '/home/me';
+    const directory = '/etc/containers/registries.conf.d';
+    const userDirectory = '/home/me/.config/containers/registries.conf.d';
+    const { registriesConf } = resolveSettings({}, '1');
+    assert.deepEqual(registriesConf, {
+      system: { file: '/etc/containers/registries.conf', directory },
+      user: { file: '/home/me/.config/containers/registries.conf', directory: userDirectory },
+      shortNameCache: '/var/cache/containers/short-name-aliases.conf',
+    });
+    process.env.CONTAINERS_REGISTRIES_CONF = '/my.conf';
+    const named = resolveSettings({}, '1').registriesConf;
+    assert.deepEqual(named?.system, { file: '/my.conf', directory });
+    assert.deepEqual(named?.user, { directory: userDirectory });
   });
 
   it('lets a flag win over the environment, and adds registries up', () => {

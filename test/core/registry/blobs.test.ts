@@ -150,6 +150,18 @@ describe('fetchBlob', () => {
     assert.deepEqual(ranges(), ['bytes=1000-', 'bytes=6000-']);
   });
 
+  it('gives up when the registry gives the range a byte at a time', async () => {
+    registry.fault = ({ headers }) => {
+      const at = Number(/[0-9]+/.exec(String(headers.range))?.[0] ?? 0);
+      return { shortenTo: 1, headers: { 'content-range': `bytes ${at}-${at}/${BYTES.length}` } };
+    };
+    await assert.rejects(
+      fetchBlob({ offset: 1000 }),
+      engineError('REGISTRY_UNAVAILABLE', /ended after 1003 bytes.*after 3 attempts/),
+    );
+    assert.equal(registry.requests.length, 3);
+  });
+
   const wrongRanges = [
     'bytes 0-9/10',
     `bytes 999-${BYTES.length - 1}/${BYTES.length}`,

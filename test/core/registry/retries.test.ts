@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { ErrorCode } from '../../../src/core/errors.ts';
+import { createRetryBudget } from '../../../src/core/registry/retry.ts';
 import { engineError } from '../../support/engine-errors.ts';
 import { buildImage } from '../../support/image-builder.ts';
 import { quickClient } from '../../support/registry-clients.ts';
@@ -99,6 +100,41 @@ describe('a request that fails', () => {
     await assert.rejects(
       fetchManifest({ attempts: 99, retryBudgetMs: 1_500 }),
       engineError('REGISTRY_UNAVAILABLE', /that dray waits for a request/),
+    );
+    assert.equal(registry.requests.length, 2);
+  });
+
+  it('waits a random part of the backoff even when Retry-After is now', async () => {
+    failFirst(3, { status: 503, headers: { 'retry-after': '0' } });
+    const events = await fetchManifest({ attempts: 4, retryBaseMs: 40 });
+    const delays = events.map((event) => (event.type === 'retrying' ? event.delayMs : -1));
+    const isIn = (delay = -1, from = 0, to = 0): boolean => delay >= from && delay <= to;
+    const [first, second, third] = delays;
+    assert.ok(isIn(first, 20, 40) && isIn(second, 40, 80) && isIn(third, 80, 160), `${delays}`);
+  });
+
+  it('is given up when all requests of the fetch together have waited too long', async () => {
+    failFirst(99, { status: 503, headers: { 'retry-after': '1' } });
+    const retryBudget = createRetryBudget(1_500);
+    await using one = quickClient(registry.host, {}, { retryBudget }).client;
+    await using two = quickClient(registry.host, {}, { retryBudget }).client;
+    const results = await Promise.allSettled([
+      one.fetchManifest('a/b', 'latest'),
+      two.fetchManifest('a/b', 'latest'),
+    ]);
+    for (const result of results) {
+      assert.ok(result.status === 'rejected');
+      engineError('REGISTRY_UNAVAILABLE', /over the 2 s that dray waits for all/)(result.reason);
+    }
+    assert.equal(registry.requests.length, 3, 'only one of them could wait');
+  });
+
+  it('may be sent fewer times than the client would', async () => {
+    failFirst(99, { status: 503 });
+    await using client = quickClient(registry.host).client;
+    await assert.rejects(
+      client.fetchManifest('a/b', 'latest', { attempts: 2 }),
+      engineError('REGISTRY_UNAVAILABLE', /after 2 attempts/),
     );
     assert.equal(registry.requests.length, 2);
   });
