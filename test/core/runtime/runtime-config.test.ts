@@ -255,8 +255,12 @@ describe('mounts', () => {
   const at = (destination: string) => ({ destination, type: 'bind', source: '/s', options: [] });
   const places = (...mine: string[]) =>
     mergeMounts(defaults, mine.map(at)).map((m) => m.destination);
-  it('of the user come after the defaults, parents first', () => {
-    assert.deepEqual(places('/a/b/c', '/a', '/a/b').slice(-3), ['/a', '/a/b', '/a/b/c']);
+  it('come parents first, those of the user after the defaults beside them', () => {
+    const all = places('/a/b/c', '/a', '/a/b', '/dev/shm/x');
+    const order = (...some: string[]) => all.filter((place) => some.includes(place));
+    assert.deepEqual(order('/a', '/a/b', '/a/b/c'), ['/a', '/a/b', '/a/b/c']);
+    assert.deepEqual(order('/dev', '/dev/shm', '/dev/shm/x'), ['/dev', '/dev/shm', '/dev/shm/x']);
+    assert.deepEqual(order('/proc', '/sys', '/dev', '/a').at(-1), '/a');
   });
   it('of the user replace a default at the same place', () => {
     assert.equal(places('/dev/shm').filter((place) => place === '/dev/shm').length, 1);
