@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { statSync } from 'node:fs';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,7 +14,7 @@ import { faultTable, flakyRows, seededBytes } from '../../support/fault-table.ts
 import { type BuiltImage, buildImage } from '../../support/image-builder.ts';
 import { tarOf } from '../../support/tar-builder.ts';
 import { type TempEngine, tempEngine } from '../../support/temp-engine.ts';
-import { TestRegistry } from '../../support/test-registry.ts';
+import { type FaultHook, TestRegistry } from '../../support/test-registry.ts';
 import { cachingEnvironment } from '../store/child-cache.ts';
 
 const CHILD = join(import.meta.dirname, 'fetch-child.ts');
@@ -125,6 +125,81 @@ describe('a fetch that is killed', () => {
     assert.ok(share <= 1.1, `${share.toFixed(3)} times the image's bytes were transferred`);
   });
 });
+
+describe('bytes that an earlier fetch kept', () => {
+  const image = largeImage(1, 300_000);
+  const [layer] = image.layers;
+  assert.ok(layer !== undefined);
+  const { bytes } = layer;
+  const { digest } = layer.descriptor;
+
+  /** Fetches with `kept` in the store, and gives the ranges that were asked for. */
+  async function rangesWith(kept: Buffer, fault: FaultHook = () => undefined): Promise<unknown[]> {
+    await using registry = await TestRegistry.start({
+      fault: (request, count) =>
+        request.path.endsWith(digest) ? fault(request, count) : undefined,
+    });
+    using temp = tempEngine();
+    const { dataDir } = temp.engine.settings;
+    mkdirSync(join(dataDir, 'ingest'), { recursive: true });
+    writeFileSync(join(dataDir, 'ingest', `${digest.replace(':', '-')}.blob`), kept);
+    const reference = registry.addImage('app', 'v1', image);
+    const fetching = fetchImage(temp.engine, reference, update);
+    const ended = await fetching.then(
+      () => assertSound(temp, 1),
+      (error: unknown) => {
+        const isLeft = temp.files().some((file) => file.startsWith('ingest/'));
+        assert.equal(isLeft, false, 'bytes that are wrong are no beginning for another attempt');
+        return error;
+      },
+    );
+    const ranges = registry.requestsFor(digest).map(({ headers }) => headers.range);
+    return ended === undefined ? ranges : [...ranges, codeOf(ended)];
+  }
+
+  const half = bytes.subarray(0, 150_000);
+  const from = `bytes=${half.length}-`;
+  const spoiled: FaultHook = () => ({ flipByteAt: 10 });
+  const rows: [name: string, kept: Buffer, fault: FaultHook | undefined, requests: unknown[]][] = [
+    ['are not transferred again', half, undefined, [from]],
+    ['may be all that there are', bytes, undefined, []],
+    [
+      'are skipped when the registry ignores the range',
+      half,
+      () => ({ ignoreRange: true }),
+      [from],
+    ],
+    [
+      'are skipped when the registry refuses the range',
+      half,
+      ({ headers }) => (headers.range === undefined ? {} : { status: 416 }),
+      [from, undefined],
+    ],
+    [
+      'are dropped once when they are wrong',
+      Buffer.alloc(150_000, 'x'),
+      undefined,
+      [from, undefined],
+    ],
+    ['are dropped when there are too many', Buffer.concat([bytes, half]), undefined, [undefined]],
+    [
+      'are dropped when all are there and wrong',
+      Buffer.alloc(bytes.length),
+      undefined,
+      [undefined],
+    ],
+    ['lead to two transfers and no more', half, spoiled, [from, undefined, 'DIGEST_MISMATCH']],
+  ];
+  for (const [name, kept, fault, requests] of rows) {
+    it(name, async () => {
+      assert.deepEqual(await rangesWith(kept, fault), requests);
+    });
+  }
+});
+
+function codeOf(error: unknown): string {
+  return error instanceof EngineError ? error.code : String(error);
+}
 
 describe('many fetches at once', () => {
   it('32 of images that share layers, in 8 processes, transfer each blob once', async () => {
