@@ -364,7 +364,8 @@ export class TestRegistry implements AsyncDisposable {
     const { config, layers = [] } = JSON.parse(body.toString('utf8'));
     const isMissing = ({ digest }: Descriptor): boolean =>
       this.uploads.blob(repository, digest) === undefined && !this.#blobs.has(digest);
-    if ([config, ...layers].some(isMissing)) return registryError(404, 'MANIFEST_BLOB_UNKNOWN');
+    const named: Descriptor[] = config === undefined ? layers : [config, ...layers];
+    if (named.some(isMissing)) return registryError(404, 'MANIFEST_BLOB_UNKNOWN');
     const mediaType = String(headers['content-type']);
     const isTag = !name.includes(':');
     const options = isTag ? { mediaType, tag: name } : { mediaType };

@@ -1,7 +1,7 @@
 /** One HTTP request and the head of its answer. No redirects, no retries, no credentials. */
 import * as http from 'node:http';
 import * as https from 'node:https';
-import { EngineError, hasErrno } from '../errors.ts';
+import { type EngineError, hasErrno } from '../errors.ts';
 import type { Connections, Route } from './connections.ts';
 import { networkError } from './network-error.ts';
 import { bodySize, type RequestBody, sendBody } from './request-body.ts';
@@ -28,6 +28,7 @@ export interface Answer {
   readonly headers: http.IncomingHttpHeaders;
   readonly body: ResponseBody;
   /** What was asked. */
+  readonly method: Method;
   readonly url: URL;
 }
 
@@ -58,33 +59,37 @@ async function sendOnce(
   connections: Connections,
   limits: TransportLimits,
 ): Promise<Answer | 'stale'> {
-  const { url, body, signal } = request;
+  const { method, url, body, signal } = request;
   if (signal?.aborted) throw cancelled(signal);
   const { host } = url;
   const { promise, resolve, reject } = Promise.withResolvers<Answer | 'stale'>();
   const settled = new AbortController();
   const route = connections.routeTo(url);
-  const sent = startRequest(request, route);
+  const sent = startRequest(request, route, limits);
+  // Told at once: a request that still waits for its tunnel has no connection that could fail.
+  const fail = (error: unknown): void => {
+    reject(error);
+    sent.destroy();
+  };
   const lateAfterMs = limits.headTimeoutMs + (request.patienceMs ?? 0);
-  const timer = setTimeout(() => sent.destroy(lateError(host, lateAfterMs)), lateAfterMs);
+  const timer = setTimeout(() => fail(lateError(host, lateAfterMs)), lateAfterMs);
+  const onAbort = (): void => fail(signal === undefined ? undefined : cancelled(signal));
+  signal?.addEventListener('abort', onAbort, { once: true, signal: settled.signal });
   sent.on('response', (message) => {
     const bodyOptions = { host, stallTimeoutMs: limits.stallTimeoutMs, signal };
     const answerBody = new ResponseBody(message, bodyOptions);
     // The other side does not wait for the rest of the body, so this connection is of no more use.
     message.on('end', () => sent.writableEnded || sent.destroy());
-    resolve({ status: message.statusCode ?? 0, headers: message.headers, body: answerBody, url });
+    const { statusCode: status = 0, headers } = message;
+    resolve({ status, headers, body: answerBody, method, url });
   });
   sent.on('error', (error) => {
     if (signal?.aborted) reject(cancelled(signal));
-    else if (error instanceof EngineError) reject(error);
     else if (sent.reusedSocket && isCut(error) && isResendable(body)) resolve('stale');
     else reject(networkError(error, host, { doing: `reach ${host}`, proxy: route.proxy?.host }));
   });
   const sending = { request: sent, stop: settled.signal, onSent: () => timer.refresh() };
-  const bodySent = sendBody(body, sending).catch((error: unknown) => {
-    reject(error);
-    sent.destroy();
-  });
+  const bodySent = sendBody(body, sending).catch(fail);
   try {
     return await promise;
   } finally {
@@ -96,13 +101,16 @@ async function sendOnce(
 
 function startRequest(
   { method, url, headers, body, signal }: Request,
-  { agent }: Route,
+  { agent, proxy }: Route,
+  { headTimeoutMs }: TransportLimits,
 ): http.ClientRequest {
   const hasBody = body !== undefined || !['GET', 'HEAD', 'DELETE'].includes(method);
   const options = {
     method,
     headers: hasBody ? { ...headers, 'content-length': String(bodySize(body)) } : headers,
     agent,
+    // For the tunnel: Node gives up on one that does not come after this time, and closes it.
+    ...(proxy === undefined ? {} : { timeout: headTimeoutMs }),
     ...(signal === undefined ? {} : { signal }),
   };
   return url.protocol === 'https:' ? https.request(url, options) : http.request(url, options);

@@ -1,5 +1,5 @@
 /** What an unexpected status means, in dray's words first and the registry's own words after them. */
-import { EngineError, type EngineErrorOptions, type ErrorCode, quote } from '../errors.ts';
+import { EngineError, type ErrorCode, quote } from '../errors.ts';
 import { redactUrl } from './endpoint.ts';
 import type { Answer } from './exchange.ts';
 import { parseRetryAfter, TransientError } from './retry.ts';
@@ -12,18 +12,22 @@ const PASSING: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
  * The error for an answer; its body is read (64 KiB at most) and closed.
  *
  * @param doing what was attempted, such as `fetch manifest "…"`.
+ * @param deniedHint what to do when credentials are missing or not enough.
  * @returns a `TransientError` where another attempt may help.
  */
-export async function statusError(answer: Answer, doing: string): Promise<EngineError> {
+export async function statusError(
+  answer: Answer,
+  doing: string,
+  deniedHint?: string,
+): Promise<EngineError> {
   const { status, url } = answer;
   const words = await registryWords(answer);
   const message = `cannot ${doing}: ${redactUrl(url)} answered status ${status}${words}`;
-  if (!PASSING.has(status))
-    return new EngineError(codeOf(status), message, hintOf(status, url.host));
+  const hint = hintOf(answer, words, deniedHint);
+  const options = hint === undefined ? {} : { hint };
+  if (!PASSING.has(status)) return new EngineError(codeOf(status), message, options);
   const retryAfterMs = parseRetryAfter(headerOf(answer, 'retry-after'), Date.now());
-  const hint =
-    status === 429 ? { hint: `"${url.host}" limits how often it is asked; try again later.` } : {};
-  return new TransientError('REGISTRY_UNAVAILABLE', message, { ...hint, retryAfterMs });
+  return new TransientError('REGISTRY_UNAVAILABLE', message, { ...options, retryAfterMs });
 }
 
 function codeOf(status: number): ErrorCode {
@@ -32,11 +36,36 @@ function codeOf(status: number): ErrorCode {
   return status >= 500 ? 'REGISTRY_UNAVAILABLE' : 'REGISTRY_RESPONSE_INVALID';
 }
 
-function hintOf(status: number, host: string): EngineErrorOptions {
-  if (status === 401 || status === 403) {
-    return { hint: `Check the name; on "${host}" it may not exist, or not be public.` };
+const NO_ROOM = /quota|storage limit|limit of storage|insufficient storage|exceed/i;
+
+function hintOf(
+  { status, url, method }: Answer,
+  words: string,
+  deniedHint: string | undefined,
+): string | undefined {
+  const { host } = url;
+  const isWrite = method !== 'GET' && method !== 'HEAD';
+  if (status === 429) return `"${host}" limits how often it is asked; try again later.`;
+  if (isWrite && status !== 404 && NO_ROOM.test(words)) {
+    return `"${host}" has no room left for this account; free some, or ask who runs it for more.`;
   }
-  return status === 404 ? { hint: 'Check the repository, the tag and the digest.' } : {};
+  switch (status) {
+    case 401:
+    case 403:
+      return deniedHint ?? `Check the name; on "${host}" it may not exist, or not be public.`;
+    case 404:
+      return isWrite && /NAME_UNKNOWN|NAME_INVALID/.test(words)
+        ? `Check the repository; on "${host}" it may have to be made before the first push.`
+        : 'Check the repository, the tag and the digest.';
+    case 405:
+      return isWrite
+        ? `"${host}" may be read-only, or only a cache of another registry.`
+        : undefined;
+    case 413:
+      return `A proxy before "${host}" may limit the size of requests; ask who runs it.`;
+    default:
+      return undefined;
+  }
 }
 
 /** One header as text; of one given twice, what Node made of it. */

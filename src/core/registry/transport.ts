@@ -168,10 +168,8 @@ export class Transport implements Disposable {
 
   async #accept(answer: Answer, { expects, doing }: RegistryRequest): Promise<Answer> {
     if (expects.includes(answer.status)) return answer;
-    const error = await statusError(answer, doing);
     const isOurs = answer.url.origin === this.#options.endpoint.origin;
-    if (error.code !== 'REGISTRY_UNAUTHORIZED' || !isOurs) throw error;
-    throw new EngineError(error.code, error.message, { hint: loginHint(this.#options) });
+    throw await statusError(answer, doing, isOurs ? loginHint(this.#options) : undefined);
   }
 
   async #rejected(answer: Answer, request: RegistryRequest): Promise<EngineError> {
