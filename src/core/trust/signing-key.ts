@@ -85,7 +85,7 @@ function decrypt(body: string, label: string, password: Buffer | undefined): Buf
     });
   }
   const box = readBox(body, label);
-  const key = scryptSync(password, box.salt, 32, { ...box.cost, maxmem: SCRYPT_MEMORY * 1.1 });
+  const key = scryptSync(password, box.salt, 32, { ...box.cost, maxmem: 2 * SCRYPT_MEMORY });
   try {
     return Buffer.from(xsalsa20poly1305(key, box.nonce).decrypt(box.ciphertext));
   } catch {
