@@ -1,11 +1,8 @@
 /** What the store holds of an image. */
 import { EngineError } from '../errors.ts';
 import { type Platform, runsOn } from '../oci/platform.ts';
-import { hasBlob } from '../store/blob-store.ts';
 import type { ImageRecord } from '../store/image-store.ts';
 import { type ImageSummary, listSummaries, readSummary } from '../store/image-summary.ts';
-import { hasLayer } from '../store/ingest.ts';
-import { hasRootfsImage } from '../store/rootfs-store.ts';
 import type { WantedLayer } from './fetch-layer.ts';
 
 /**
@@ -18,42 +15,6 @@ export function findSummary(dataDir: string, record: ImageRecord): ImageSummary 
     if (error instanceof EngineError && error.code === 'STORE_CORRUPT') return undefined;
     throw error;
   }
-}
-
-/**
- * Whether every file that the image needs has its name in the store. A name there means that its
- * bytes were verified when they came; `image verify` reads them again.
- */
-export function isImageComplete(dataDir: string, record: ImageRecord): boolean {
-  const summary = findSummary(dataDir, record);
-  return summary !== undefined && isOf(summary, record) && hasFiles(dataDir, record, summary);
-}
-
-/**
- * Whether a file that the image needs is missing. Two manifests with one config are one image, whose
- * summary is of one of them; the image of the other is not damaged by that, so its layer blobs,
- * which only its manifest names, are left to `image verify`.
- */
-export function isImageDamaged(dataDir: string, record: ImageRecord): boolean {
-  const summary = findSummary(dataDir, record);
-  return summary === undefined || !hasFiles(dataDir, record, summary);
-}
-
-function isOf(summary: ImageSummary, record: ImageRecord): boolean {
-  return summary.manifest.digest === record.manifest.digest;
-}
-
-function hasFiles(dataDir: string, record: ImageRecord, summary: ImageSummary): boolean {
-  const areBlobsKnown = isOf(summary, record);
-  return (
-    hasBlob(dataDir, record.manifest.digest) &&
-    hasBlob(dataDir, record.imageId) &&
-    hasRootfsImage(dataDir, summary.chainId) &&
-    summary.layers.every(
-      (layer) =>
-        (!areBlobsKnown || hasBlob(dataDir, layer.digest)) && hasLayer(dataDir, layer.diffId),
-    )
-  );
 }
 
 /**

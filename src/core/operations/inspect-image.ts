@@ -6,7 +6,7 @@ import { formatPlatform } from '../oci/platform.ts';
 import { readSmallBlob } from '../store/blob-store.ts';
 import { resolveImage } from '../store/resolve.ts';
 import type { Engine } from './engine.ts';
-import { findSummary } from './image-state.ts';
+import { findContent } from './image-content.ts';
 
 /** An image in full. `manifest` and `config` are the documents as their blobs hold them. */
 export interface ImageInspection {
@@ -39,7 +39,7 @@ export function inspectImage(engine: Engine, input: string): ImageInspection {
     manifestDigest: record.manifest.digest,
     platform: record.platform === undefined ? undefined : formatPlatform(record.platform),
     importedAt: new Date(record.importedAt),
-    sizeBytes: findSummary(dataDir, record)?.sizeBytes ?? record.manifest.size,
+    sizeBytes: findContent(dataDir, record)?.sizeBytes ?? record.manifest.size,
     manifest,
     config: readJson(dataDir, record.imageId),
   };

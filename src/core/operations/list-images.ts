@@ -4,7 +4,7 @@ import type { OperationOptions } from '../progress.ts';
 import type { ImageRecord } from '../store/image-store.ts';
 import { lastUsedAt } from '../store/image-summary.ts';
 import type { Engine } from './engine.ts';
-import { findSummary, isImageDamaged } from './image-state.ts';
+import { findContent, isImageComplete } from './image-content.ts';
 
 /** One line of `image list`. */
 export interface ImageListing {
@@ -35,14 +35,13 @@ export function listImages(
 
 function listing(engine: Engine, record: ImageRecord): ImageListing {
   const { dataDir } = engine.settings;
-  const summary = findSummary(dataDir, record);
   const importedAt = new Date(record.importedAt);
   return {
     imageId: record.imageId,
     reference: record.reference,
-    sizeBytes: summary?.sizeBytes ?? record.manifest.size,
+    sizeBytes: findContent(dataDir, record)?.sizeBytes ?? record.manifest.size,
     importedAt,
     lastUsedAt: lastUsedAt(dataDir, record.imageId) ?? importedAt,
-    isDamaged: isImageDamaged(dataDir, record),
+    isDamaged: !isImageComplete(dataDir, record),
   };
 }
