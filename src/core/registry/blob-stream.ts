@@ -47,9 +47,23 @@ export async function* streamBlob(
       // A connection that hangs after the last byte costs nothing: the digest decides.
       if (error instanceof TransientError && position.at >= size) return;
       if (position.at - startedAt >= PROGRESS_BYTES) retrier.reset();
-      await retrier.pause(error, options.signal);
+      const hasBroken = error instanceof TransientError && position.at > startedAt;
+      await retrier.pause(
+        hasBroken ? brokenOff(error, source, position.at) : error,
+        options.signal,
+      );
     }
   }
+}
+
+/** The error of a connection knows neither what was on the way nor how much of it is here. */
+function brokenOff(
+  error: TransientError,
+  { where, descriptor }: BlobSource,
+  at: number,
+): TransientError {
+  const message = `${where} broke off after ${at} of ${descriptor.size} bytes: ${error.message}`;
+  return new TransientError(error.code, message, { cause: error });
 }
 
 interface Position {
@@ -85,7 +99,9 @@ async function* streamOnce(
   // range is an answer, too, but one that takes an attempt, or parts of a byte would go on for ever.
   const isPart = answer.status === 206 && position.at > startedAt;
   if (isPart || !answer.body.isFramed) {
-    throw new TransientError('REGISTRY_UNAVAILABLE', `${where} ended after ${position.at} bytes`);
+    const isMore = position.at > startedAt;
+    const message = isMore ? 'the registry sent no more' : `${where} came without a byte`;
+    throw new TransientError('REGISTRY_UNAVAILABLE', message);
   }
   throw wrongSize(where, `ended after ${position.at}`, descriptor.size);
 }
