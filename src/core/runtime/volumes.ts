@@ -70,17 +70,23 @@ export async function prepareMounts(
   const all = [...placed].map(([destination, request]) => ({ ...request, destination }));
   const volumes = all.filter((request): request is PlacedVolume => request.type === 'volume');
   const sources = volumes.length === 0 ? [] : await provide(volumes, context);
+  const sourceOf = new Map<MountRequest, string | undefined>(
+    volumes.map((volume, index) => [volume, sources[index]]),
+  );
   const mounts: RuntimeMount[] = [];
+  const notices: string[] = [];
   for (const request of all) {
-    const source = sources[volumes.findIndex((volume) => volume === request)];
-    const mount = runtimeMount(request, context, source);
+    const mount = runtimeMount(request, context, sourceOf.get(request));
     if (request.type !== 'tmpfs' && request.chown) {
       const { chownTree } = await import('./chown-tree.ts');
       chownTree(mount.source, context.owner);
     }
+    if (request.type === 'bind' && request.propagation.endsWith('slave')) {
+      notices.push(...(await propagationWarning(request)));
+    }
     mounts.push(mount);
   }
-  return { mounts, warnings };
+  return { mounts, warnings: [...warnings, ...notices] };
 }
 
 function placeRequests(
@@ -143,6 +149,17 @@ function bindMount(request: BindRequest, context: VolumeContext): RuntimeMount {
     ...(request.flags ?? []),
   ];
   return { destination, type: 'bind', source, options };
+}
+
+async function propagationWarning({ source, propagation }: BindRequest): Promise<string[]> {
+  const { privateMountOf } = await import('./mount-propagation.ts');
+  const place = privateMountOf(source);
+  return place === undefined
+    ? []
+    : [
+        `${propagation} has no effect on ${quote(source)}: the mount ${quote(place)} is private; ` +
+          `"mount --make-shared ${place}" changes that.`,
+      ];
 }
 
 function isReadOnlyBelow(

@@ -72,6 +72,21 @@ describe('prepareMounts', () => {
     assert.deepEqual(mount?.options, ['rbind', 'rprivate', 'ro', 'rro']);
   });
 
+  it('warns when a bind is to receive mounts and lies on a private one', async () => {
+    using scratch = new ScratchDirectory();
+    const source = join(scratch.path, 'with space');
+    mkdirSync(source);
+    execFileSync('mount', ['--bind', source, source]);
+    using _mounted = { [Symbol.dispose]: () => void execFileSync('umount', [source]) };
+    for (const propagation of ['private', 'shared']) {
+      execFileSync('mount', [`--make-${propagation}`, source]);
+      const request = { ...BIND, source, propagation: 'rslave' } as const;
+      const { warnings } = await mountsOf([request], {});
+      assert.equal(warnings.length, propagation === 'private' ? 1 : 0);
+      if (propagation === 'private') assert.match(warnings[0] ?? '', /with space" is private/);
+    }
+  });
+
   it('mounts where a link of the image leads, inside the root', async () => {
     const entries = { data: { link: '/srv' }, srv: null };
     const {
