@@ -7,6 +7,7 @@ import { platformFlag } from '../../cli/platform-flag.ts';
 import { withProgress } from '../../cli/progress-view.ts';
 import { registryFlags } from '../../cli/registry-flags.ts';
 import type { SettingsFlags } from '../../cli/settings.ts';
+import { EngineError } from '../../core/errors.ts';
 import type { Platform } from '../../core/oci/platform.ts';
 
 /** `dray image inspect`. */
@@ -24,13 +25,16 @@ export default class ImageInspect extends BaseCommand {
     ...registryFlags,
     remote: Flags.boolean({ description: 'ask the registry, and fetch nothing into the store' }),
     platform: platformFlag({
-      description: "platform to pick from an index; default is the host's",
-      dependsOn: ['remote'],
+      description: "with --remote: platform to pick from an index; default is the host's",
     }),
   };
 
   async run() {
     const { args, flags } = await this.parse(ImageInspect);
+    if (flags.platform !== undefined && !flags.remote) {
+      const message = '--platform goes with --remote: an image of the store has one platform';
+      throw new EngineError('USAGE_INVALID', message);
+    }
     const inspection = flags.remote
       ? await this.#inspectRemote(args.image, flags)
       : await this.#inspectStored(args.image, flags);
