@@ -40,7 +40,7 @@ export function parsePrefix(input: string): string {
   const text = isNamespace ? input.slice(0, -1) : input;
   const [first = '', ...rest] = text.split('/');
   const hasRegistry = first.includes('.') || first.includes(':') || first === 'localhost';
-  const isBareTag = rest.length === 0 && /^[^.:]+:(?![0-9]+$)/.test(first);
+  const isBareTag = rest.length === 0 && /^[^.:[]+:(?![0-9]+$)/.test(first);
   if (!hasRegistry || isBareTag) return repositoryOf(input, text);
   const registry = first.toLowerCase() === 'index.docker.io' ? 'docker.io' : first.toLowerCase();
   const [name, ...deeper] = rest;
