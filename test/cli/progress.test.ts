@@ -184,3 +184,41 @@ describe('a view where nothing can be drawn again', () => {
     ]);
   });
 });
+
+describe('the progress of a push', () => {
+  const events: readonly ProgressEvent[] = [
+    {
+      type: 'pushing',
+      reference: 'localhost:5000/app:1',
+      registry: 'localhost:5000',
+      blobs: [
+        { digest: A, sizeBytes: 40 * MIB },
+        { digest: B, sizeBytes: 3 * MIB },
+      ],
+    },
+    transfer(10),
+    { type: 'blob-pushed', digest: B, outcome: 'mounted' },
+  ];
+
+  it('is a bar for each blob on a terminal', () => {
+    const [first, second] = barLines(stateAfter(events), { columns: 80, rows: 24 });
+    assert.match(first ?? '', /^a{12} {2}\[=+ +\] {2}10MiB\/40MiB/);
+    assert.match(second ?? '', /^b{12} {2}3\.0MiB {2}mounted$/);
+  });
+
+  it('is a line for each blob elsewhere', () => {
+    const target = recorder(undefined);
+    const view = viewOn(target);
+    const done: ProgressEvent = { type: 'blob-pushed', digest: A, outcome: 'uploaded' };
+    for (const event of [...events, done]) view.onProgress(event);
+    assert.equal(
+      target.written.join(''),
+      [
+        'pushing localhost:5000/app:1 to localhost:5000',
+        'blob bbbbbbbbbbbb: 3.0MiB mounted',
+        'blob aaaaaaaaaaaa: 40MiB done',
+        '',
+      ].join('\n'),
+    );
+  });
+});
