@@ -210,9 +210,12 @@ function claimDead(dataDir: string, id: ContainerId): Container[] {
   return [];
 }
 
-/** Whether a container that nobody holds needs somebody: it did not end, and does not wait. */
+/**
+ * Whether a container that nobody holds needs somebody: it did not end, and does not wait. One that
+ * goes when it ends never has an end written down, so for those that stay this is one look.
+ */
 function isUnfinished(directory: string): boolean {
-  if (existsSync(exitFile(directory))) return isLitterAt(directory);
+  if (existsSync(exitFile(directory))) return false;
   return existsSync(pidFile(directory)) || !existsSync(createdFile(directory));
 }
 

@@ -109,18 +109,16 @@ export class Container implements Disposable {
     });
   }
 
-  /** Tells those who wait for the end how it was; they hear it when the lock is free. */
-  announceExit(exit: ContainerExit): void {
-    this.#lock.write(encodeExit(exit));
-  }
-
   /**
-   * Writes down how the container ended. Readers see all of it or nothing; a power cut may lose it.
+   * Writes down how the container ended. Those who wait hear it when the lock is free. One that stays
+   * has it in a file, too: readers see all of it or nothing; a power cut may lose it.
    *
    * @throws SystemCallError
    */
   recordExit(exit: ContainerExit): void {
-    replaceFile(exitFile(this.directory), encodeExit(exit));
+    const text = encodeExit(exit);
+    if (this.record?.removeOnExit !== true) replaceFile(exitFile(this.directory), text);
+    this.#lock.write(text);
   }
 
   /**

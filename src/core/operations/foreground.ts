@@ -61,7 +61,7 @@ export async function runInForeground(
     onStarted: () => sweepSoon(engine),
   };
   const exit = await superviseWith(plan, { options, summary });
-  if (exit.failure === undefined) settleExit(container, exit, options.removeOnExit);
+  if (exit.failure === undefined) settleExit(container, exit);
   return exit;
 }
 

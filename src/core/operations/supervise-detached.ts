@@ -46,7 +46,7 @@ export async function superviseDetached(
   unmountContainer(container.directory);
   if (exit.failure !== undefined) report.send(encodeFailure(exit.failure));
   const isNeverRun = report.isFailure;
-  if (!isNeverRun) settleExit(container, exit, request.removeOnExit);
+  if (!isNeverRun) settleExit(container, exit);
   if (isNeverRun ? request.isNew : request.removeOnExit) await removeAll(container, request);
   // Only now: whoever waits for the report may do what he likes with the container.
   container[Symbol.dispose]();

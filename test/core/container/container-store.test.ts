@@ -242,14 +242,29 @@ describe('sweepDead', () => {
     const kept = temp.make();
     const toRemove = temp.make({ removeOnExit: true });
     const damaged = temp.make();
-    pretendStarted(kept);
-    pretendStarted(toRemove);
-    pretendStarted(damaged);
+    const waiting = temp.make({ removeOnExit: true });
+    for (const each of [kept, toRemove, damaged]) pretendStarted(each);
+    kept.recordExit({ status: 0, finishedAt: FINISHED });
+    waiting.keepUntilStarted();
     writeFileSync(join(damaged.directory, 'record.json'), '');
-    for (const each of [neverStarted, kept, toRemove, damaged]) each[Symbol.dispose]();
+    for (const each of [neverStarted, kept, toRemove, damaged, waiting]) each[Symbol.dispose]();
     const expected = [neverStarted.id, toRemove.id, damaged.id].sort();
     assert.deepEqual(sweep(temp).sort(), expected);
-    assert.deepEqual(temp.names(), [alive.id, kept.id].sort());
+    assert.deepEqual(temp.names(), [alive.id, kept.id, waiting.id].sort());
+    assert.deepEqual(sweep(temp), []);
+  });
+
+  it('hands out what is to be kept and has no end yet, once', () => {
+    using temp = new TempDataDir();
+    const killed = temp.make();
+    pretendStarted(killed);
+    killed[Symbol.dispose]();
+    for (const each of ContainerStore.sweepDead(temp.path)) {
+      using container = each;
+      assert.deepEqual([container.id, container.isLitter()], [killed.id, false]);
+      container.recordExit({ status: 137, finishedAt: FINISHED });
+    }
+    assert.equal(ContainerStore.find(temp.path, killed.id).exit?.status, 137);
     assert.deepEqual(sweep(temp), []);
   });
 
