@@ -70,12 +70,21 @@ export function loadTrustPolicies(settings: TrustSettings): TrustPolicy[] {
   return policies;
 }
 
-/** Every rule of both files, dray's own first, each file's default last. @throws `CONFIG_INVALID` */
+/**
+ * Every rule that can decide: dray's own first, each file's default last. Where dray's own has a
+ * default, the other file decides nothing.
+ *
+ * @throws EngineError `CONFIG_INVALID`
+ */
 export function listTrustRules(settings: TrustSettings): ListedRule[] {
-  return loadTrustPolicies(settings).flatMap(({ file, scopes, fallback }) => [
-    ...[...scopes].map(([prefix, requirements]) => ({ prefix, file, requirements })),
-    ...(fallback === undefined ? [] : [{ prefix: undefined, file, requirements: fallback }]),
-  ]);
+  const policies = loadTrustPolicies(settings);
+  const last = policies.findIndex(({ fallback }) => fallback !== undefined);
+  return policies
+    .slice(0, last + 1 || policies.length)
+    .flatMap(({ file, scopes, fallback }) => [
+      ...[...scopes].map(([prefix, requirements]) => ({ prefix, file, requirements })),
+      ...(fallback === undefined ? [] : [{ prefix: undefined, file, requirements: fallback }]),
+    ]);
 }
 
 /**
