@@ -11,6 +11,7 @@
 import type { ZstdDecompress } from 'node:zlib';
 import { constants, createGunzip, createZstdDecompress, type Gunzip } from 'node:zlib';
 import { invalidLayer } from './layer-error.ts';
+import { ZstdFrames } from './zstd-frames.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 /** Compressed bytes that wait for the stream before `write` holds its caller back. */
@@ -26,6 +27,7 @@ export type OnBytes = (bytes: Buffer) => Promise<void> | undefined;
 export class Decompressor implements Disposable {
   readonly #format: 'gzip' | 'zstd';
   readonly #stream: Gunzip | ZstdDecompress;
+  readonly #frames: ZstdFrames | undefined;
   readonly #onOutput: OnBytes;
   #input: Buffer[] = [];
   #inputBytes = 0;
@@ -44,6 +46,7 @@ export class Decompressor implements Disposable {
     this.#format = format;
     this.#onOutput = onOutput;
     this.#stream = openStream(format);
+    this.#frames = format === 'zstd' ? new ZstdFrames() : undefined;
     this.#stream.on('data', (chunk: Buffer) => this.#queueOutput(chunk));
     this.#stream.on('error', (error: Error) => this.#fail(this.#explained(error)));
     this.#stream.on('end', () => {
@@ -59,6 +62,7 @@ export class Decompressor implements Disposable {
    * @throws EngineError `LAYER_INVALID` for bytes that cannot be inflated, or what `onOutput` threw.
    */
   async write(bytes: Buffer): Promise<void> {
+    this.#frames?.take(bytes);
     this.#input.push(bytes);
     this.#inputBytes += bytes.length;
     this.#feed();
@@ -67,6 +71,7 @@ export class Decompressor implements Disposable {
 
   /** Says that there is no more input; resolves when `onOutput` has seen all. Throws as `write`. */
   async end(): Promise<void> {
+    this.#frames?.end();
     await this.#until(() => this.#inputBytes === 0);
     this.#stream.end();
     await this.#until(

@@ -16,6 +16,10 @@ const TAR = tarOf([
 ]);
 const SKIPPABLE_FRAME = Buffer.from('502a4d1804000000cafecafe', 'hex');
 
+function zstdOf(input: Buffer, options: readonly string[]): Buffer {
+  return execFileSync('zstd', ['-q', '-c', ...options], { input });
+}
+
 describe('compression', () => {
   const half = Math.floor(TAR.length / 2);
   const blobs: readonly (readonly [what: string, blob: Buffer])[] = [
@@ -39,6 +43,12 @@ describe('compression', () => {
     ],
     ['a skippable zstd frame first', Buffer.concat([SKIPPABLE_FRAME, zstdCompressSync(TAR)])],
     ['a skippable zstd frame last', Buffer.concat([zstdCompressSync(TAR), SKIPPABLE_FRAME])],
+    ['an empty zstd frame last', Buffer.concat([zstdCompressSync(TAR), zstdCompressSync('')])],
+    [
+      'zstd with a checksum, without its size, and zeros behind it',
+      Buffer.concat([zstdOf(TAR, ['--check', '--no-content-size']), Buffer.alloc(3)]),
+    ],
+    ['zstd of one block after another', zstdOf(TAR, ['-1', '--no-compress-literals', '-B1024'])],
   ];
   for (const [what, blob] of blobs) {
     it(`reads ${what}, whatever the media type says and however it is cut`, async () => {
@@ -52,11 +62,15 @@ describe('compression', () => {
     });
   }
 
-  it('reads a gzip that arrives byte by byte', async () => {
+  it('reads a blob that arrives byte by byte', async () => {
     const tar = tarOf([{ name: 'f', content: 'bytes' }]);
-    const blob = gzipSync(tar);
-    const layer = await ingestBlob(blob, tar, { source: chunksOf(blob, 1) });
-    assert.equal(layer.content('f').toString(), 'bytes');
+    for (const blob of [
+      gzipSync(tar),
+      Buffer.concat([SKIPPABLE_FRAME, zstdCompressSync(tar), SKIPPABLE_FRAME, Buffer.alloc(2)]),
+    ]) {
+      const layer = await ingestBlob(blob, tar, { source: chunksOf(blob, 1) });
+      assert.equal(layer.content('f').toString(), 'bytes');
+    }
   });
 
   const foreign: readonly (readonly [what: string, head: string | Buffer, says: RegExp])[] = [
@@ -101,6 +115,14 @@ describe('compression', () => {
     ['a gzip that is cut', gzip.subarray(0, gzip.length >> 1)],
     ['a gzip that is cut in its header', gzip.subarray(0, 6)],
     ['a gzip with garbage behind it', Buffer.concat([gzip, Buffer.from('garbage')])],
+    ['a zstd with garbage behind it', Buffer.concat([zstd, Buffer.from('garbage')])],
+    ['a zstd with three bytes behind it', Buffer.concat([zstd, Buffer.from('xyz')])],
+    ['a zstd with a tar behind it', Buffer.concat([zstd, TAR])],
+    ['a zstd with garbage behind zeros', Buffer.concat([zstd, Buffer.alloc(9), Buffer.from('x')])],
+    [
+      'a zstd with garbage behind a skippable frame',
+      Buffer.concat([zstd, SKIPPABLE_FRAME, Buffer.from('garbage')]),
+    ],
     ['a zstd with a flipped byte', flipped(zstd, 40)],
     ['a zstd that is cut', zstd.subarray(0, zstd.length >> 1)],
   ];
