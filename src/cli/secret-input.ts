@@ -92,7 +92,7 @@ export class Prompt implements Disposable {
     };
     const onAbort = (): void => reject(this.#signal.reason);
     const onEnd = (): void => reject(inputEnded());
-    terminal.setEncoding('utf8').on('data', take).on('end', onEnd).on('error', reject);
+    terminal.setEncoding('utf8').on('data', take).on('end', onEnd).on('error', reject).resume();
     this.#signal.addEventListener('abort', onAbort, { once: true });
     take(this.#pending);
     return promise.finally(() => {

@@ -16,6 +16,19 @@ export interface LoggedRequest {
   readonly sizeBytes: number;
 }
 
+/** What a registry asks of its clients. */
+export interface DockerRegistryOptions {
+  /** Asks for `REGISTRY_USER` and `REGISTRY_PASSWORD`. */
+  readonly hasUsers?: boolean;
+  /** Makes it an https registry. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+}
+
+export const REGISTRY_USER = 'me';
+export const REGISTRY_PASSWORD = 'registry-password';
+/** The line of a htpasswd file for them; nothing here makes bcrypt hashes. */
+const HTPASSWD = `${REGISTRY_USER}:$2b$04$Yg7Lx36b298lLqqdemgTfOLT1J4/NzSvSCcyFcU36/2BA9k4eiRkW\n`;
+
 /** A running registry with a file system root of its own; disposing ends it and removes the root. */
 export class DockerRegistry implements AsyncDisposable {
   /** `127.0.0.1:PORT`, as it stands in a reference. */
@@ -30,10 +43,14 @@ export class DockerRegistry implements AsyncDisposable {
   }
 
   /** Starts one; the kernel chooses the port. `parentDir` is where its blobs go. */
-  static async start(parentDir = tmpdir()): Promise<DockerRegistry> {
+  static async start(
+    parentDir = tmpdir(),
+    options: DockerRegistryOptions = {},
+  ): Promise<DockerRegistry> {
     const directory = mkdtempSync(join(parentDir, 'dray-registry-'));
     const configFile = join(directory, 'config.json');
-    writeFileSync(configFile, JSON.stringify(configuration(join(directory, 'root'))));
+    writeFileSync(join(directory, 'htpasswd'), HTPASSWD);
+    writeFileSync(configFile, JSON.stringify(configuration(directory, options)));
     const accessLog = join(directory, 'access.log');
     // The access log goes to a file so that nobody has to drain a pipe for the registry to go on.
     const child = spawn(
@@ -73,12 +90,15 @@ export class DockerRegistry implements AsyncDisposable {
   }
 }
 
-function configuration(rootDir: string): object {
+function configuration(directory: string, { hasUsers, tls }: DockerRegistryOptions): object {
+  const htpasswd = { realm: 'test', path: join(directory, 'htpasswd') };
+  const certificate = tls && { tls: { certificate: tls.certFile, key: tls.keyFile } };
   return {
     version: '0.1',
     log: { level: 'info', accesslog: { disabled: false } },
-    storage: { filesystem: { rootdirectory: rootDir }, delete: { enabled: true } },
-    http: { addr: '127.0.0.1:0' },
+    storage: { filesystem: { rootdirectory: join(directory, 'root') }, delete: { enabled: true } },
+    http: { addr: '127.0.0.1:0', ...certificate },
+    ...(hasUsers ? { auth: { htpasswd } } : {}),
   };
 }
 
