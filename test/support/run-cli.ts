@@ -63,7 +63,13 @@ export class CliHome implements AsyncDisposable {
 
   /** Starts `bin/run` with these arguments behind `--root`. */
   start(argv: readonly string[], options: CliOptions = {}): RunningCli {
-    const env = { ...process.env, DRAY_RUN_DIR: this.runDir, ...options.env };
+    const env = {
+      ...process.env,
+      DRAY_RUN_DIR: this.runDir,
+      DRAY_TRUST_POLICY: join(this.directory, 'trust.json'),
+      DRAY_CONTAINERS_POLICY: join(this.directory, 'policy.json'),
+      ...options.env,
+    };
     return startCli(['--root', this.dataDir, ...argv], { ...options, env });
   }
 
