@@ -1,5 +1,6 @@
 /** Real pipes. Node makes sockets of its own, which nobody can open again through /dev/stdout. */
 import { Socket } from 'node:net';
+import { isatty, ReadStream } from 'node:tty';
 import { nativeFunction } from './ffi.ts';
 import { throwLastError } from './libc.ts';
 
@@ -42,8 +43,11 @@ export function drainPipe(readFd: number, onChunk: (chunk: Buffer) => void): Dra
       return true;
     },
   };
-  // Node's types know `onread` for connect() only; the constructor takes it as well.
-  const socket = new Socket({ fd: readFd, readable: true, writable: false, onread } as object);
+  // Node's types know `onread` for connect() only; the constructors take it as well.
+  const options: object = { onread, readable: true, writable: false };
+  const socket = isatty(readFd)
+    ? new ReadStream(readFd, options)
+    : new Socket({ fd: readFd, ...options });
   socket.on('error', () => {});
   socket.on('close', () => resolve());
   socket.resume();

@@ -67,13 +67,16 @@ async function runLogged(
   { signals, report }: { readonly signals: SignalSource; readonly report: Report },
 ): Promise<ContainerExit> {
   using log = new LogWriter(container.directory, request.log);
-  const output = new Output(log, request.interactive);
   const { runcPath, runtimeRoot, facts } = request;
+  const output = new Output(log, request.interactive);
+  const openStdio = facts.hasTerminal
+    ? await terminalStdio(container.directory, output)
+    : () => output.open();
   const plan: SupervisePlan = {
     container,
     facts: { ...facts, stopTimeoutSeconds: facts.stopTimeoutSeconds ?? DEFAULT_STOP_SECONDS },
     runc: { runcPath, runtimeRoot, stdin: 'ignore' },
-    openStdio: () => output.open(),
+    openStdio,
     signals,
     isDetached: true,
     restartCount: 0,
@@ -87,6 +90,19 @@ async function runLogged(
   } finally {
     await output.finished();
   }
+}
+
+/** A terminal, of which we have the side of the screen and the keyboard. */
+async function terminalStdio(directory: string, output: Output): Promise<() => ContainerStdio> {
+  const { receiveConsole } = await import('../runtime/console.ts');
+  return () => {
+    const receiver = receiveConsole(directory, (fd) => output.readFrom('stdout', fd));
+    return {
+      stdio: ['ignore', 'ignore', 'ignore'],
+      consoleSocket: receiver.socketPath,
+      close: () => {},
+    };
+  };
 }
 
 /** The pipes between the container and its log. */
@@ -114,6 +130,12 @@ class Output {
     };
   }
 
+  /** Keeps what arrives at `fd`. */
+  readFrom(stream: LogStream, fd: number): void {
+    const { ended } = drainPipe(fd, (chunk) => this.#log.append(stream, chunk));
+    this.#drained = Promise.all([this.#drained, ended]);
+  }
+
   /** Resolves when all output is in the log. */
   async finished(): Promise<void> {
     await Promise.race([this.#drained, delay(LAST_OUTPUT_MS, undefined, { ref: false })]);
@@ -121,8 +143,7 @@ class Output {
 
   #openOutput(stream: LogStream): number {
     const { readFd, writeFd } = makePipe();
-    const { ended } = drainPipe(readFd, (chunk) => this.#log.append(stream, chunk));
-    this.#drained = Promise.all([this.#drained, ended]);
+    this.readFrom(stream, readFd);
     return writeFd;
   }
 
