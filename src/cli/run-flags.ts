@@ -31,6 +31,7 @@ import {
   parseUlimit,
 } from './parse/quantities.ts';
 import { parseSecurityOptions } from './parse/security.ts';
+import { registryFlags } from './registry-flags.ts';
 
 /** A flag that may be given several times, one value each. */
 function list(description: string, helpValue: string, char?: 'e' | 'v' | 'l') {
@@ -113,6 +114,7 @@ export const runFlags = {
   }),
   quiet: toggle('show nothing while fetching the image', 'q'),
   ...lifecycleFlags,
+  ...registryFlags,
 };
 
 /** The values that oclif parses for `runFlags`. */
