@@ -84,16 +84,14 @@ async function enter(
     runcPath,
     directory: directory.path,
     process,
-    stdin: hasInput && !options.detach ? 'inherit' : 'ignore',
-    output: options.detach ? 'ignore' : 'inherit',
+    stdin: hasInput ? 'inherit' : 'ignore',
+    isDetached: options.detach,
   });
   using _forwarding = forwardSignals(options.signals, executed, {
     stopSignal: SIGTERM,
     stopTimeoutSeconds: undefined,
   });
-  if (!options.detach) return { status: await executed.exited };
-  await executed.started;
-  return { status: 0 };
+  return { status: await executed.exited };
 }
 
 const SIGTERM = 15;

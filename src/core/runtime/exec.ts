@@ -25,17 +25,17 @@ export interface RuncExec extends RuncContainer {
   /** A directory for this call alone, absolute and empty. */
   readonly directory: string;
   readonly process: RuntimeProcess;
-  /** `inherit` gives our own descriptors; `ignore` empty ones. */
+  /** `inherit` gives our own stdin; `ignore` an empty one. */
   readonly stdin: 'inherit' | 'ignore';
-  readonly output: 'inherit' | 'ignore';
+  /** Nobody waits for it: it gets no input, no output, and is not our child. */
+  readonly isDetached: boolean;
 }
 
 /** A process that runc is starting in a container. */
 export interface ExecutedProcess {
-  /** Resolves when the process runs, with its pid on the host. @throws EngineError as `exited` */
-  readonly started: Promise<number>;
   /**
-   * Resolves when it has ended, with the status for our caller: its own, or 128+n after signal n.
+   * Resolves when it has ended, with the status for our caller: its own, or 128+n after signal n;
+   * for a detached one when it runs, with 0.
    *
    * @throws EngineError `COMMAND_NOT_FOUND`, `COMMAND_NOT_EXECUTABLE`, `RUNTIME_FAILED` when it never
    *   ran; runc has printed its own words on stderr already
@@ -55,42 +55,39 @@ const SETPRIV = ['/usr/bin/setpriv', '/bin/setpriv'];
 /** Starts the process. @throws SystemCallError when runc cannot be started */
 export function execInContainer(exec: RuncExec): ExecutedProcess {
   writeFileSync(join(exec.directory, PROCESS_FILE), encodeProcess(exec.process), { mode: 0o600 });
-  adoptOrphans();
-  const { stdin, output, process } = exec;
-  const isOurs = output === 'ignore' || isHandedOver({ stdin, uid: process.user.uid });
+  const { stdin, isDetached, process } = exec;
+  // The kernel ends a container only when all its processes were waited for. So whoever adopts one
+  // waits for it, and a detached one is left to process 1.
+  if (!isDetached) adoptOrphans();
+  const isOurs = isDetached || isHandedOver({ stdin, uid: process.user.uid });
   return !process.terminal && isOurs ? execDetached(exec) : execAttached(exec);
 }
 
 function execDetached(exec: RuncExec): ExecutedProcess {
   const runc = spawnAttached(execArguments(exec, '--detach'), {
-    stdio: [exec.stdin, exec.output, exec.output],
+    stdio: exec.isDetached ? 'ignore' : [exec.stdin, 'inherit', 'inherit'],
     env: RUNC_ENVIRONMENT,
     newSession: true,
   });
   const mailbox = new SignalMailbox();
-  const started = runc.exited.then((end) => {
+  const exited = runc.exited.then(async (end) => {
     const pid = readPid(exec);
     if (end.status !== 0 || pid === undefined) throw execFailure(exec, end);
+    if (exec.isDetached) return 0;
     mailbox.open(pid);
-    return pid;
+    return statusOf(await waitForOrphan(pid, () => mailbox.close()));
   });
-  const exited = started.then(async (pid) =>
-    statusOf(await waitForOrphan(pid, () => mailbox.close())),
-  );
-  return executed(exec, { runc, mailbox, started, exited });
+  return executed(exec, { runc, mailbox, exited });
 }
 
 function execAttached(exec: RuncExec): ExecutedProcess {
-  const { promise: started, resolve, reject } = Promise.withResolvers<number>();
   const mailbox = new SignalMailbox();
   const watcher = watch(exec.directory, { persistent: false }, (_event, fileName) => {
     const pid = fileName === PID_FILE ? readPid(exec) : undefined;
-    if (pid === undefined) return;
-    mailbox.open(pid);
-    resolve(pid);
+    if (pid !== undefined) mailbox.open(pid);
   });
   const runc = spawnAttached([...dyingWithUs(), ...execArguments(exec)], {
-    stdio: [exec.stdin, exec.output, exec.output],
+    stdio: [exec.stdin, 'inherit', 'inherit'],
     env: RUNC_ENVIRONMENT,
     newSession: !exec.process.terminal,
   });
@@ -98,7 +95,6 @@ function execAttached(exec: RuncExec): ExecutedProcess {
     watcher.close();
     const pid = readPid(exec);
     if (pid === undefined) throw execFailure(exec, end);
-    resolve(pid);
     if (end.signalName === null) {
       mailbox.close();
       return end.status ?? 0;
@@ -108,25 +104,19 @@ function execAttached(exec: RuncExec): ExecutedProcess {
     mailbox.send('SIGKILL');
     return statusOf(await waitForOrphan(pid, () => mailbox.close()));
   });
-  exited.catch(reject);
-  return executed(exec, { runc, mailbox, started, exited });
+  return executed(exec, { runc, mailbox, exited });
 }
 
 /** The parts that both ways have. */
 interface ExecParts {
   readonly runc: AttachedProcess;
   readonly mailbox: SignalMailbox;
-  readonly started: Promise<number>;
   readonly exited: Promise<number>;
 }
 
 function executed(exec: RuncExec, parts: ExecParts): ExecutedProcess {
-  const { runc, mailbox, started, exited } = parts;
-  // Whoever waits for one of them need not look at the other.
-  started.catch(() => {});
-  exited.catch(() => {});
+  const { runc, mailbox, exited } = parts;
   return {
-    started,
     exited,
     forward: (signal) => mailbox.send(signal),
     kill: async () => {

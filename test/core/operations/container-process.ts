@@ -2,9 +2,7 @@
 
 import { EngineError } from '../../../src/core/errors.ts';
 import { openEngine } from '../../../src/core/operations/engine.ts';
-import { enterContainer } from '../../../src/core/operations/enter-container.ts';
-import { runContainer } from '../../../src/core/operations/run-container.ts';
-import { decode } from './live-container.ts';
+import { decode } from './process-request.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGWINCH'] as const;
 
@@ -23,13 +21,20 @@ const signals = {
 const request = decode(process.argv[2] ?? '');
 const engine = openEngine(request.settings);
 try {
-  const { status } =
-    request.kind === 'run'
-      ? await runContainer(engine, request.options, { signals })
-      : await enterContainer(engine, request.container, { ...request.options, signals });
+  const { status } = await perform();
   process.exitCode = status;
 } catch (error) {
   if (!(error instanceof EngineError)) throw error;
   process.stderr.write(`${error.code}: ${error.message}\n`);
   process.exitCode = 125;
+}
+
+/** Each loads only what it needs. */
+async function perform(): Promise<{ readonly status: number }> {
+  if (request.kind === 'run') {
+    const { runContainer } = await import('../../../src/core/operations/run-container.ts');
+    return runContainer(engine, request.options, { signals });
+  }
+  const { enterContainer } = await import('../../../src/core/operations/enter-container.ts');
+  return enterContainer(engine, request.container, { ...request.options, signals });
 }

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ContainerListing } from '../../../src/core/container/container-directory.ts';
 import { ContainerStore } from '../../../src/core/container/container-store.ts';
-import type { EngineSettings } from '../../../src/core/operations/engine.ts';
 import type { EnterOptions } from '../../../src/core/operations/enter-container.ts';
 import { fetchImage } from '../../../src/core/operations/fetch-image.ts';
 import type { RunOptions } from '../../../src/core/runtime/run-options.ts';
@@ -12,31 +11,10 @@ import type { BuiltImage } from '../../support/image-builder.ts';
 import { writeLayout } from '../../support/layout-writer.ts';
 import type { TempEngine } from '../../support/temp-engine.ts';
 import { runOptions } from '../runtime/container-fixture.ts';
+import { cachingEnvironment } from '../store/child-cache.ts';
+import { encode, type ProcessRequest } from './process-request.ts';
 
-/** What the process is told. */
-export type ProcessRequest =
-  | { readonly kind: 'run'; readonly settings: EngineSettings; readonly options: RunOptions }
-  | {
-      readonly kind: 'enter';
-      readonly settings: EngineSettings;
-      readonly container: string;
-      readonly options: EnterOptions;
-    };
-
-/** Maps survive the way through an argument. */
-function encode(request: ProcessRequest): string {
-  return JSON.stringify(request, (_key, value: unknown) =>
-    value instanceof Map ? { map: [...value] } : value,
-  );
-}
-
-/** The inverse of what the process is started with. */
-export function decode(argument: string): ProcessRequest {
-  return JSON.parse(argument, (_key, value) =>
-    Array.isArray(value?.map) ? new Map(value.map) : value,
-  );
-}
-
+const CHILD_ENVIRONMENT = cachingEnvironment();
 const SCRIPT = join(import.meta.dirname, 'container-process.ts');
 
 /** The command line of a process that runs or enters a container. */
@@ -77,7 +55,10 @@ export class LiveContainer implements Disposable {
     this.#dataDir = settings.dataDir;
     const all = runOptions({ command: ['/bin/sleep', '600'], ...options });
     const [file = '', ...args] = processCommand({ kind: 'run', settings, options: all });
-    this.supervisor = spawn(file, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+    this.supervisor = spawn(file, args, {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: CHILD_ENVIRONMENT,
+    });
     this.exited = new Promise((resolve) => this.supervisor.once('exit', resolve));
   }
 
@@ -96,12 +77,6 @@ export class LiveContainer implements Disposable {
 
   listing(): ContainerListing | undefined {
     return ContainerStore.list(this.#dataDir).find(({ record }) => record?.name === this.name);
-  }
-
-  /** Ends the container by its supervisor's third SIGTERM, and waits for both. */
-  async end(): Promise<void> {
-    for (let sent = 0; sent < 3; sent += 1) this.supervisor.kill('SIGTERM');
-    await this.exited;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -127,6 +102,9 @@ export interface EnterResult {
 /** A process that enters a container. */
 export class Entering {
   readonly child: ChildProcess;
+  /** When it has ended, whoever else may still hold its output. */
+  readonly exited: Promise<unknown>;
+  /** When its output has ended, too. */
   readonly ended: Promise<EnterResult>;
 
   constructor(
@@ -153,7 +131,8 @@ export class Entering {
     );
     const first = typeof stdin === 'number' ? stdin : stdin === undefined ? 'ignore' : 'pipe';
     const stdio: StdioOptions = [first, 'pipe', 'pipe'];
-    this.child = spawn(file, args, { stdio });
+    this.child = spawn(file, args, { stdio, env: CHILD_ENVIRONMENT });
+    this.exited = new Promise((resolve) => this.child.once('exit', resolve));
     this.child.stdin?.on('error', () => {});
     if (Buffer.isBuffer(stdin)) this.child.stdin?.end(stdin);
     const stdout: Buffer[] = [];
