@@ -1,7 +1,8 @@
 /** Where a reference is physically: the mirrors and the location that registries.conf gives for it. Pure. */
 import { EngineError, quote } from '../errors.ts';
 import { formatReference, isShortName, parseReference, type Reference } from '../oci/reference.ts';
-import type { Location, Mirror, RegistriesConf, RegistryRule } from './registries-conf.ts';
+import type { RegistriesConf } from './registries-conf.ts';
+import type { Location, Mirror, RegistryRule } from './registries-file.ts';
 
 /** One place to ask for an image. */
 export interface PullEndpoint {

@@ -14,7 +14,12 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError, hasErrno, quote } from '../errors.ts';
-import { parseRegistriesFile, type RegistriesFile } from './registries-file.ts';
+import {
+  parseRegistriesFile,
+  type RegistriesFile,
+  type RegistryRule,
+  type ShortNameMode,
+} from './registries-file.ts';
 
 /** A configuration file with its drop-in directory. Absolute paths; neither need exist. */
 export interface ConfPlace {
@@ -30,35 +35,6 @@ export interface RegistriesConfPaths {
   /** The aliases that podman has recorded; read, never written. */
   readonly shortNameCache?: string;
 }
-
-/** When mirrors are asked: for every reference, or only for those with or without a digest. */
-export type PullFromMirror = 'all' | 'digest-only' | 'tag-only';
-
-/** Where the images of a prefix are physically. */
-export interface Location {
-  /** `host[:port][/path]`; undefined leaves the reference as it is. */
-  readonly location: string | undefined;
-  readonly isInsecure: boolean;
-}
-
-/** A `[[registry.mirror]]`. */
-export interface Mirror extends Location {
-  readonly location: string;
-  readonly pullFromMirror: PullFromMirror;
-}
-
-/** A `[[registry]]`. */
-export interface RegistryRule extends Location {
-  /** `host[:port][/path][:tag|@digest]` or `*.host`. */
-  readonly prefix: string;
-  readonly isBlocked: boolean;
-  readonly mirrors: readonly Mirror[];
-  /** The file that says so, for messages. */
-  readonly file: string;
-}
-
-/** `permissive` and `disabled` do the same here, since dray never asks. */
-export type ShortNameMode = 'enforcing' | 'permissive' | 'disabled';
 
 /** All that the files say. */
 export interface RegistriesConf {

@@ -2,7 +2,35 @@
 import type { TomlTable, TomlValue } from 'smol-toml';
 import { EngineError, quote } from '../errors.ts';
 import { isShortName, parseReference } from '../oci/reference.ts';
-import type { Mirror, PullFromMirror, RegistryRule, ShortNameMode } from './registries-conf.ts';
+
+/** When mirrors are asked: for every reference, or only for those with or without a digest. */
+export type PullFromMirror = 'all' | 'digest-only' | 'tag-only';
+
+/** Where the images of a prefix are physically. */
+export interface Location {
+  /** `host[:port][/path]`; undefined leaves the reference as it is. */
+  readonly location: string | undefined;
+  readonly isInsecure: boolean;
+}
+
+/** A `[[registry.mirror]]`. */
+export interface Mirror extends Location {
+  readonly location: string;
+  readonly pullFromMirror: PullFromMirror;
+}
+
+/** A `[[registry]]`. */
+export interface RegistryRule extends Location {
+  /** `host[:port][/path][:tag|@digest]` or `*.host`. */
+  readonly prefix: string;
+  readonly isBlocked: boolean;
+  readonly mirrors: readonly Mirror[];
+  /** The file that says so, for messages. */
+  readonly file: string;
+}
+
+/** `permissive` and `disabled` do the same here, since dray never asks. */
+export type ShortNameMode = 'enforcing' | 'permissive' | 'disabled';
 
 /** What one file says; undefined where it says nothing. */
 export interface RegistriesFile {
