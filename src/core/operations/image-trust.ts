@@ -14,10 +14,9 @@ import { invalidPolicy } from '../trust/policy-json.ts';
 import { parsePublicKey, type TrustedKey } from '../trust/public-key.ts';
 import { describeRule, type KeySource, ruleFor, type TrustRule } from '../trust/trust-policy.ts';
 import type { Engine, EngineSettings } from './engine.ts';
-import { openSignaturePlaces } from './signature-places.ts';
 import type { ImageTrust, StoredTrustOptions, TrustOptions } from './trust-options.ts';
 import { loadTrustPolicies } from './trust-policy.ts';
-import { findSignatures } from './verify-signatures.ts';
+import type { SignatureSearch } from './verify-signatures.ts';
 
 const MAX_KEY_BYTES = 64 * 1024;
 const SHOWN_PROBLEMS = 3;
@@ -33,7 +32,7 @@ export function openTrust(
     return undefined;
   }
   if (options.ignoresSignatures === true) {
-    const message = `${quote(formatReference(reference))} is used without its signatures being verified, which ${describeRule(rule)} asks for`;
+    const message = `${quote(formatReference(reference))} is used without its signatures being verified, against ${describeRule(rule)}`;
     options.onProgress?.({ type: 'warning', message });
     return undefined;
   }
@@ -51,6 +50,9 @@ export function openTrust(
         keys: requirements.flatMap(({ keys }) => keys),
         manifests: new Map(manifests.map(({ digest, bytes }) => [digest, bytes])),
       };
+      // Loaded only now: an image that needs no signature, or has it, is run without the registry.
+      const { openSignaturePlaces } = await import('./signature-places.ts');
+      const { findSignatures } = await import('./verify-signatures.ts');
       await using places = await openSignaturePlaces(reference, settings, options);
       const found = await findSignatures(places.places, context, isEnough);
       const unmet = unmetRequirement(requirements, subject, found.verified);
@@ -180,7 +182,7 @@ function refused(reference: Reference, rule: TrustRule, why: string | undefined)
 function describeUnmet(
   { keys, identity }: KeyRequirement,
   { digests }: SignedSubject,
-  { verified, problems }: Awaited<ReturnType<typeof findSignatures>>,
+  { verified, problems }: SignatureSearch,
 ): string {
   const misnamed = verified.map(
     ({ identity: signed }) =>
