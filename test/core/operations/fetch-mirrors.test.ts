@@ -8,6 +8,7 @@ import { fetchImage } from '../../../src/core/operations/fetch-image.ts';
 import { imageForRun } from '../../../src/core/operations/image-for-run.ts';
 import { listImages } from '../../../src/core/operations/list-images.ts';
 import { verifyImages } from '../../../src/core/operations/verify-images.ts';
+import { AuthHome, basicAuth } from '../../support/auth-files.ts';
 import { seededBytes } from '../../support/fault-table.ts';
 import { buildImage } from '../../support/image-builder.ts';
 import { tarOf } from '../../support/tar-builder.ts';
@@ -167,6 +168,35 @@ describe('an image with mirrors', () => {
       'status 403',
       'status 404',
     ]);
+  });
+
+  it('shows each place its own credentials and those of no other', async () => {
+    await using three = await threeRegistries();
+    using temp = tempEngine();
+    using home = new AuthHome();
+    const places = [three.first, three.second, three.primary];
+    const authOf = ({ host }: TestRegistry) => basicAuth('user', `secret of ${host}`);
+    home.write(home.docker, {
+      auths: Object.fromEntries(places.map((place) => [place.host, authOf(place)])),
+    });
+    for (const place of places) {
+      const challenge = { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } };
+      const refusal = place === three.primary ? undefined : { status: 404 };
+      place.fault = ({ headers }) => (headers.authorization === undefined ? challenge : refusal);
+    }
+    const { settings, store } = configured(
+      temp,
+      mirrored(three.primary, [three.first, three.second]),
+    );
+    await fetchImage(
+      { settings: { ...settings, registries: home.settings() }, store },
+      NAME,
+      update,
+    );
+    for (const place of places) {
+      const shown = place.requests.map(({ headers }) => headers.authorization);
+      assert.deepEqual(new Set(shown), new Set([undefined, `Basic ${authOf(place).auth}`]));
+    }
   });
 
   it('is not asked for where it is blocked', async () => {
