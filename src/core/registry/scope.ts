@@ -11,8 +11,8 @@ export function repositoryOf(scope: string): string | undefined {
 }
 
 /**
- * What we want and what a challenge asks for, each repository once with all its actions. Where we want
- * nothing particular, the challenge's words are taken as they are.
+ * What we want and what a challenge asks for: each repository once with all its actions, and whatever is
+ * no scope of a repository as it is.
  */
 export function mergeScopes(wanted: string, challenged: string): string {
   const actions = new Map<string, Set<string>>();
