@@ -136,7 +136,7 @@ async function bearerToken(
   try {
     return await requestToken(realm, wish, options);
   } catch (error) {
-    throw credentials === undefined ? error : asRejected(error, options);
+    throw asRejected(error, credentials, options);
   }
 }
 
@@ -152,13 +152,16 @@ async function findCredentials(
   }
 }
 
-function asRejected(error: unknown, options: AuthOptions): unknown {
+function asRejected(
+  error: unknown,
+  credentials: Credentials | undefined,
+  options: AuthOptions,
+): unknown {
   if (!(error instanceof EngineError) || error.code !== 'REGISTRY_UNAUTHORIZED') return error;
-  return new EngineError(
-    'REGISTRY_UNAUTHORIZED',
-    `the credentials for ${registryOf(options)} were rejected: ${error.message}`,
-    { hint: loginHint(options), cause: error },
-  );
+  const what =
+    credentials === undefined ? '' : `the credentials for ${registryOf(options)} were rejected: `;
+  const hint = loginHint(options);
+  return new EngineError(error.code, `${what}${error.message}`, { hint, cause: error });
 }
 
 function needsCredentials(

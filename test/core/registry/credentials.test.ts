@@ -145,6 +145,15 @@ describe('a Bearer challenge', () => {
     assert.equal(service.requests[0]?.authorization, undefined);
   });
 
+  it('that nobody can answer anonymously says how to log in', async () => {
+    await using service = await TokenService.start({ isPrivate: true });
+    registry.fault = service.guard();
+    await assert.rejects(fetchManifest(), (error) => {
+      engineError('REGISTRY_UNAUTHORIZED', /^cannot get a token for .* status 401/)(error);
+      return hint(error) === `dray login ${registry.host}`;
+    });
+  });
+
   it('is answered with an identity token by POST, which never stands in a URL', async () => {
     await using service = await TokenService.start({
       refreshTokens: ['identity+token'],
