@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { busyboxImage, busyboxLayer } from '../support/busybox-image.ts';
 import { NEEDS_ROOT } from '../support/e2e.ts';
-import { writeLayout } from '../support/layout-writer.ts';
+import { buildImage } from '../support/image-builder.ts';
+import { writeDockerArchive, writeLayout } from '../support/layout-writer.ts';
 import { CliHome } from '../support/run-cli.ts';
 
 const NAME = 'docker.io/library/box:1';
@@ -44,6 +45,19 @@ describe('archives', NEEDS_ROOT, () => {
     assert.equal(result.status, 1);
     assert.match(result.stderr, /no image "nosuch"/);
     assert.deepEqual(readdirSync(directory), before);
+  });
+
+  it('tell what was loaded before one of them failed', async () => {
+    const good = busyboxImage();
+    const bad = buildImage({ layers: [Buffer.alloc(1024, 'x')], compression: 'none' });
+    const file = writeDockerArchive(join(home.directory, 'saved'), [
+      { image: good, repoTags: ['good:1'] },
+      { image: bad, repoTags: ['bad:1'] },
+    ]);
+    const result = await home.run(['load', '-i', file]);
+    assert.equal(result.stdout, 'Loaded image: docker.io/library/good:1\n');
+    assert.match(result.stderr, /^dray: layer 1\/1/m);
+    assert.equal(result.status, 1);
   });
 
   it('can be made of a root file system, with a config', async () => {

@@ -5,6 +5,7 @@ import { loadedJson } from '../../cli/image-json.ts';
 import { printLine } from '../../cli/output.ts';
 import { platformFlag } from '../../cli/platform-flag.ts';
 import { withProgress } from '../../cli/progress-view.ts';
+import type { LoadedImage } from '../../core/operations/load-images.ts';
 
 /** `dray image load`. */
 export default class ImageLoad extends BaseCommand {
@@ -26,13 +27,17 @@ export default class ImageLoad extends BaseCommand {
     const input = await archiveInput(flags.input);
     const { loadImages } = await import('../../core/operations/load-images.ts');
     const platform = flags.platform === undefined ? {} : { platform: flags.platform };
+    // Each as soon as it is stored: a later one may fail.
+    const onImage = this.jsonEnabled() ? {} : { onImage: printLoaded };
     const loaded = await withProgress({ isQuiet: flags.quiet }, (onProgress) =>
-      loadImages(engine, input, { ...platform, signal: this.signal, onProgress }),
+      loadImages(engine, input, { ...platform, ...onImage, signal: this.signal, onProgress }),
     );
-    for (const { imageId, references } of this.jsonEnabled() ? [] : loaded) {
-      for (const reference of references) printLine(`Loaded image: ${reference}`);
-      if (references.length === 0) printLine(`Loaded image ID: ${imageId}`);
-    }
     return loaded.map(loadedJson);
   }
+}
+
+/** docker's lines. */
+function printLoaded({ imageId, references }: LoadedImage): void {
+  for (const reference of references) printLine(`Loaded image: ${reference}`);
+  if (references.length === 0) printLine(`Loaded image ID: ${imageId}`);
 }
