@@ -55,7 +55,7 @@ async function assertSound({ engine }: TempEngine, images: number): Promise<void
   );
 }
 
-describe('a registry that fails now and then', () => {
+describe('a registry that fails now and then', { concurrency: true }, () => {
   const image = largeImage(24, 1_700_000);
   const tables = [
     { name: '1 % of connections cut, 5 % of answers 429 or 503', cut: 1, busy: 5, seed: 21 },

@@ -72,7 +72,7 @@ async function assertSound({ engine }: TempEngine): Promise<void> {
   );
 }
 
-describe('an image with mirrors', () => {
+describe('an image with mirrors', { concurrency: true }, () => {
   it('comes from the first, keeps the name that the user gave, and says where it comes from', async () => {
     await using three = await threeRegistries();
     using temp = tempEngine();
