@@ -14,6 +14,7 @@ import {
 import type { Credentials } from '../registry/credentials.ts';
 import { NO_REGISTRY_SETTINGS } from '../registry/registry-settings.ts';
 import type { EngineSettings } from './engine.ts';
+import { registriesConfOf } from './registry-connection.ts';
 
 /** Who logs in where. */
 export interface LoginRequest {
@@ -43,7 +44,7 @@ export async function loginToRegistry(
   const given: Credentials = { kind: 'password', username, password };
   const source = { registry: target.registry, find: async () => given };
   const { identityToken: token } = await checkCredentials(source, {
-    insecureRegistries: settings.insecureRegistries,
+    insecureRegistries: await insecureRegistriesFor(target.registry, settings),
     userAgent: `dray/${settings.version}`,
     registries,
     signal,
@@ -78,6 +79,16 @@ export async function logoutFromAll(
   { signal }: OperationOptions = {},
 ): Promise<void> {
   await forgetAllCredentials({ settings: settings.registries ?? NO_REGISTRY_SETTINGS, signal });
+}
+
+/** Those of the settings, and the registry itself when registries.conf says so, as for `fetch`. */
+async function insecureRegistriesFor(
+  registry: string,
+  settings: EngineSettings,
+): Promise<readonly string[]> {
+  const rule = (await registriesConfOf(settings)).rules.get(registry);
+  const { insecureRegistries } = settings;
+  return rule?.isInsecure ? [...insecureRegistries, registry] : insecureRegistries;
 }
 
 function requireUsable(username: string, password: string): void {

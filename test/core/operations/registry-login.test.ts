@@ -23,6 +23,7 @@ import { credentialSource } from '../../../src/core/registry/credential-store.ts
 import type { AuthFile, RegistrySettings } from '../../../src/core/registry/registry-settings.ts';
 import { AuthHome, basicAuth } from '../../support/auth-files.ts';
 import { engineError } from '../../support/engine-errors.ts';
+import { ForwardProxy } from '../../support/forward-proxy.ts';
 import { buildImage } from '../../support/image-builder.ts';
 import { quickClient } from '../../support/registry-clients.ts';
 import { type FaultHook, TestRegistry } from '../../support/test-registry.ts';
@@ -139,6 +140,19 @@ describe('login', () => {
       assert.equal(registry.requests.length, 0);
     });
   }
+
+  it('speaks plain http where registries.conf says that the registry is insecure', async () => {
+    await using proxy = await ForwardProxy.start({ port: registry.port });
+    const proxies = { http: `http://${proxy.host}`, https: `http://${proxy.host}` };
+    const file = join(home.directory, 'registries.conf');
+    writeFileSync(file, '[[registry]]\nlocation = "registry.test:5000"\ninsecure = true\n');
+    const system = { file, directory: join(home.directory, 'none.d') };
+    const request = { registry: 'registry.test:5000', username: 'me', password: 'password' };
+    const all = { ...settings(home.settings({ proxies })), registriesConf: { system } };
+    await loginToRegistry(all, request);
+    const targets = proxy.requests.map(({ target }) => target);
+    assert.deepEqual(new Set(targets), new Set(['http://registry.test:5000/v2/']));
+  });
 
   it('leaves a broken file as it is', async () => {
     home.write(home.docker, '{"auths":{');
