@@ -34,6 +34,8 @@ export type LogSink = (stream: LogStream, bytes: Buffer) => boolean;
 
 const BLOCK_BYTES = 1024 * 1024;
 const POLL_MS = 25;
+/** Longer than a line of a segment is: a piece of output, and what is before it. */
+const LAST_LINE_BYTES = 70_000;
 
 /**
  * Gives the output of the container in `directory` to `sink`, in the order in which it was kept, byte
@@ -171,6 +173,22 @@ class LogReader implements Disposable {
     return isMore || this.#open(next);
   }
 
+  /** Whether the segment before the open one ends with the end of a line. */
+  #isNewLine(): boolean {
+    const before = openSegment(this.#directory, this.#number - 1);
+    if (before === undefined) return true;
+    try {
+      const { size } = fstatSync(before);
+      const from = Math.max(0, size - LAST_LINE_BYTES);
+      const bytes = Buffer.alloc(size - from);
+      readSync(before, bytes, 0, bytes.length, from);
+      const start = bytes.lastIndexOf('\n', -2) + 1;
+      return isWholeLine(bytes, { start, end: bytes.length - 1 });
+    } finally {
+      closeSync(before);
+    }
+  }
+
   /** Where the last `wanted` lines of the open segment begin, and how many there are. */
   #findTail(wanted: number): { offset: number; lines: number } {
     const fd = this.#fd ?? 0;
@@ -179,7 +197,8 @@ class LogReader implements Disposable {
       const from = Math.max(0, size - length);
       const bytes = Buffer.alloc(size - from);
       const read = readSync(fd, bytes, 0, bytes.length, from);
-      const starts = lineStarts(bytes.subarray(0, read), from > 0);
+      const isNew = from === 0 && this.#isNewLine();
+      const starts = lineStarts(bytes.subarray(0, read), { isCut: from > 0, isNew });
       if (starts.length < wanted && from > 0) continue;
       const lines = Math.min(wanted, starts.length);
       const first = lines === 0 ? undefined : starts.at(-lines);
@@ -188,10 +207,18 @@ class LogReader implements Disposable {
   }
 }
 
-/** Where the container's lines begin; with `isCut` the first line of the buffer is no whole one. */
-function lineStarts(bytes: Buffer, isCut: boolean): number[] {
+/** What the bytes of a part of a segment follow. */
+interface PartStart {
+  /** Part of a line of the file, of which the rest is useless. */
+  readonly isCut: boolean;
+  /** Whether what comes is not the rest of a line of the container. */
+  readonly isNew: boolean;
+}
+
+/** Where the container's lines begin. */
+function lineStarts(bytes: Buffer, { isCut, isNew: isNewAtStart }: PartStart): number[] {
   const starts: number[] = [];
-  let isNew = true;
+  let isNew = isNewAtStart;
   let line = nextLogLine(bytes, 0);
   if (isCut && line !== undefined) line = nextLogLine(bytes, line.end + 1);
   while (line !== undefined) {
