@@ -8,7 +8,6 @@ import { EngineError, type ErrorCode, quoteBytes } from '../errors.ts';
 import type { DiffId, Digest } from '../oci/digest.ts';
 import { DigestVerifier } from '../oci/digest-verifier.ts';
 import type { LayerIndex } from '../oci/layer-index.ts';
-import { BlobWriter } from './blob-writer.ts';
 import type { LayerCompression } from './compression.ts';
 import type { LayerDataSink } from './data-sink.ts';
 import type { RecordedLayer } from './layer-recorder.ts';
@@ -23,14 +22,10 @@ export interface IngestOptions {
   /** What the media type says; the first bytes decide (see `detectCompression`). */
   readonly compression: LayerCompression;
   readonly expected: { readonly digest: Digest; readonly size: number; readonly diffId: DiffId };
-  /** Where the blob is written as it arrives; stays the caller's. Absent: it is here already. */
-  readonly blobFd?: number;
-  /** Bytes of the blob that `blobFd` already holds: they are read from `source`, not written. */
-  readonly blobFdOffset?: number;
   readonly dataSink: LayerDataSink;
   /** How errors name the layer, such as `layer 2/4 sha256:…`. */
   readonly label: string;
-  /** Gets the bytes of the blob that have arrived so far. */
+  /** Gets the bytes of the blob that have been read so far. */
   readonly onBytes?: (transferredBytes: number) => void;
   /** Gets one sentence for each kind of thing that was accepted and ignored. */
   readonly onWarning?: (message: string) => void;
@@ -42,8 +37,7 @@ export interface IngestOptions {
 /**
  * Reads a layer: checks size and digest of the blob and the diffID of its tar, parses the tar, and
  * writes file contents to `dataSink`. Nothing is synced. Only when this resolves is anything that
- * was written worth keeping; if it throws, `blobFd` holds the beginning
- * of what was received. When it settles, nothing is being written any more.
+ * was written worth keeping. When it settles, nothing is being written any more.
  *
  * A blob that is not the expected one is reported as such, whatever else its bytes cause: after a
  * failure the rest of the source is still read and hashed.
@@ -107,28 +101,18 @@ async function recordLayer(
   return recorded;
 }
 
-/**
- * The blob's bytes, counted, stored and hashed; throws after the last one if they are not right. Once
- * it has ended, however, nothing is being written any more.
- */
+/** The blob's bytes, counted and hashed; throws after the last one if they are not right. */
 async function* verifiedBlob(options: IngestOptions): AsyncGenerator<Buffer, void> {
-  const { blobFd, blobFdOffset = 0, signal } = options;
+  const { signal } = options;
   const verifier = new DigestVerifier(options.expected, options.label);
-  const writer = blobFd === undefined ? undefined : new BlobWriter(blobFd, blobFdOffset);
-  try {
-    for await (const chunk of options.source) {
-      signal?.throwIfAborted();
-      verifier.update(chunk);
-      await writer?.append(chunk);
-      options.onBytes?.(verifier.bytesRead);
-      yield chunk;
-    }
+  for await (const chunk of options.source) {
     signal?.throwIfAborted();
-    verifier.end();
-    await writer?.flush();
-  } finally {
-    await writer?.settle();
+    verifier.update(chunk);
+    options.onBytes?.(verifier.bytesRead);
+    yield chunk;
   }
+  signal?.throwIfAborted();
+  verifier.end();
 }
 
 function labelled(error: EngineError, label: string): EngineError {
