@@ -1,6 +1,6 @@
 /** The directories that a tree is written into, opened safely one after the other. */
 import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
-import { EngineError, hasErrno, quoteBytes } from '../errors.ts';
+import { EngineError, hasErrno, quote, quoteBytes } from '../errors.ts';
 import { isErrno, O_PATH, openInRoot } from '../host/libc.ts';
 import { makeDirectoryInRoot } from '../host/resolve-in-root.ts';
 import { childPath } from './live-tree.ts';
@@ -12,7 +12,7 @@ const NEW_DIRECTORY = { mode: 0o755, uid: 0, gid: 0 };
 export interface TreeDirectories extends Disposable {
   /**
    * Opens the directory `path`, relative to the base and latin1, and makes what is missing. The
-   * descriptor is good until the next call.
+   * descriptor is good until the second call after this.
    *
    * @throws EngineError `USAGE_INVALID` for a path that climbs out; a Node error or SystemCallError
    */
@@ -50,27 +50,41 @@ export function directoriesInRoot(rootFd: number, base: string): TreeDirectories
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw error;
     }
-    makeDirectoryInRoot(
-      { fd: rootFd, [Symbol.dispose]: () => {} },
-      whole.toString(),
-      NEW_DIRECTORY,
-    );
+    makeMissing(rootFd, whole.toString());
     return openInRoot(rootFd, whole, FLAGS);
   });
 }
 
-/** Entries of one directory come together in nearly every tree, so the last one is kept. */
+function makeMissing(rootFd: number, path: string): void {
+  try {
+    makeDirectoryInRoot({ fd: rootFd, [Symbol.dispose]: () => {} }, path, NEW_DIRECTORY);
+  } catch (error) {
+    if (!isErrno(error, 'EEXIST') && !isErrno(error, 'ENOTDIR')) throw error;
+    const message = `the directory ${quote(path)} cannot be made in the container`;
+    throw new EngineError('USAGE_INVALID', `${message}: a link or a file is in the way`, {
+      cause: error,
+    });
+  }
+}
+
+/** A hard link needs two at once, and entries of one directory come together in nearly every tree. */
+const MOST_OPEN = 2;
+
 function cached(baseFd: number | undefined, openAt: (path: string) => number): TreeDirectories {
-  let last: { readonly path: string; readonly fd: number } | undefined;
-  const forget = (): void => {
-    if (last !== undefined && last.fd !== baseFd) closeSync(last.fd);
-    last = undefined;
+  const opened = new Map<string, number>();
+  const close = (path: string, fd: number): void => {
+    opened.delete(path);
+    if (fd !== baseFd) closeSync(fd);
   };
   const open = (path: string): number => {
-    if (last?.path === path) return last.fd;
-    forget();
-    last = { path, fd: openAt(path) };
-    return last.fd;
+    const known = opened.get(path);
+    const fd = known ?? openAt(path);
+    // Last used, last closed.
+    opened.delete(path);
+    opened.set(path, fd);
+    const [oldest] = opened;
+    if (opened.size > MOST_OPEN && oldest !== undefined) close(...oldest);
+    return fd;
   };
   return {
     open,
@@ -83,7 +97,9 @@ function cached(baseFd: number | undefined, openAt: (path: string) => number): T
         throw error;
       }
     },
-    [Symbol.dispose]: forget,
+    [Symbol.dispose]: () => {
+      for (const [path, fd] of opened) close(path, fd);
+    },
   };
 }
 

@@ -307,7 +307,7 @@ describe('enterContainer', { skip: cannotRunContainers, timeout: 120_000 }, () =
     it('has one, of the right size, and the exit status of the process', async () => {
       const { status, stdout } = await shell('tty; stty size; echo $TERM; exit 5', {
         tty: true,
-        stdin: Buffer.alloc(0),
+        stdin: 'pipe',
         argv: inTerminal,
       });
       assert.deepEqual(stdout.toString().split('\r\n'), ['/dev/pts/0', '33 111', 'xterm', '']);
