@@ -6,7 +6,6 @@
  * replaced by the config's own `Env`, as docker does, in all instructions but CMD, ENTRYPOINT,
  * HEALTHCHECK and ONBUILD. Pure.
  */
-import { posix } from 'node:path';
 import { EngineError, quote } from '../errors.ts';
 import { healthcheck } from './config-healthcheck.ts';
 import { expandWord, splitWords } from './instruction-words.ts';
@@ -179,9 +178,14 @@ function volumes(change: Change): JsonObject {
 
 function workingDirectory(change: Change): JsonObject {
   const { WorkingDir: current } = change.defaults;
-  const base = typeof current === 'string' ? current : '/';
-  const joined = posix.join('/', posix.isAbsolute(single(change)) ? '' : base, single(change));
-  return { WorkingDir: joined.replace(/(.)\/$/, '$1') };
+  const typed = single(change);
+  const base = typed.startsWith('/') || typeof current !== 'string' ? '' : current;
+  const names: string[] = [];
+  for (const name of `${base}/${typed}`.split('/')) {
+    if (name === '..') names.pop();
+    else if (name !== '' && name !== '.') names.push(name);
+  }
+  return { WorkingDir: `/${names.join('/')}` };
 }
 
 function stopSignal(change: Change): JsonObject {

@@ -92,15 +92,12 @@ export class TreeWriter implements Disposable {
   write(bytes: Buffer): void {
     const file = this.#file;
     if (file === undefined) return;
-    if (file.entry.isSparse && isZero(bytes)) {
-      file.position += bytes.length;
-      return;
-    }
+    const step = file.entry.isSparse ? HOLE_BYTES : bytes.length;
     withSystemErrors(`while writing ${quoteBytes(file.entry.path)} at the destination`, () => {
-      for (let at = 0; at < bytes.length; ) {
-        const count = writeSync(file.fd, bytes, at, bytes.length - at, file.position);
-        at += count;
-        file.position += count;
+      for (let at = 0; at < bytes.length; at += step) {
+        const part = bytes.subarray(at, at + step);
+        if (!(file.entry.isSparse && isZero(part))) writeAt(file.fd, part, file.position);
+        file.position += part.length;
       }
     });
   }
@@ -235,6 +232,15 @@ export class TreeWriter implements Disposable {
   #placeOf(path: string): Buffer {
     if (path === '') return childPath(this.#directories.open(''), Buffer.from('.'));
     return childPath(this.#directories.open(parentOf(path)), Buffer.from(leafOf(path), 'latin1'));
+  }
+}
+
+/** Shorter runs of zeros are written. */
+const HOLE_BYTES = 65_536;
+
+function writeAt(fd: number, bytes: Buffer, position: number): void {
+  for (let at = 0; at < bytes.length; ) {
+    at += writeSync(fd, bytes, at, bytes.length - at, position + at);
   }
 }
 

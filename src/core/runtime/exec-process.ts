@@ -125,9 +125,9 @@ function keepLargeIntegers(_key: string, value: unknown, context?: { source?: st
 }
 
 function parseOwnProcess(config: JsonObject): OwnProcess {
-  const process = requireObject(config.process, 'process', 'it');
-  const user = requireObject(process.user, 'process.user', 'it');
-  const capabilities = isJsonObject(process.capabilities) ? process.capabilities : {};
+  const own = requireObject(config.process, 'process', 'it');
+  const user = requireObject(own.user, 'process.user', 'it');
+  const capabilities = isJsonObject(own.capabilities) ? own.capabilities : {};
   return {
     uid: requireSize(user.uid, 'user.uid', 'it'),
     gid: requireSize(user.gid, 'user.gid', 'it'),
@@ -135,11 +135,11 @@ function parseOwnProcess(config: JsonObject): OwnProcess {
     additionalGids: requireArray(user.additionalGids ?? null, 'user.additionalGids', 'it').map(
       (gid) => requireSize(gid, 'user.additionalGids', 'it'),
     ),
-    env: new Map(strings(process.env, 'process.env').map(splitVariable)),
-    cwd: requireString(process.cwd, 'process.cwd', 'it'),
+    env: new Map(strings(own.env, 'process.env').map(splitVariable)),
+    cwd: requireString(own.cwd, 'process.cwd', 'it'),
     bounding: strings(capabilities.bounding, 'capabilities.bounding'),
-    rlimits: requireArray(process.rlimits ?? null, 'process.rlimits', 'it').map(parseRlimit),
-    noNewPrivileges: process.noNewPrivileges === true,
+    rlimits: requireArray(own.rlimits ?? null, 'process.rlimits', 'it').map(parseRlimit),
+    noNewPrivileges: own.noNewPrivileges === true,
   };
 }
 
