@@ -17,10 +17,9 @@ export interface NotifyRelay extends Disposable {
   started(): void;
 }
 
-/** Directory of the container's socket, in the container's own directory. */
-export const NOTIFY_DIRECTORY = 'notify';
-/** Name of the socket in it. */
-export const NOTIFY_SOCKET = 'notify.sock';
+/** In the container's directory; `prepareContainer` mounts it. */
+const NOTIFY_DIRECTORY = 'notify';
+const NOTIFY_SOCKET = 'notify.sock';
 
 const POLL_MS = 50;
 const LONGEST_MESSAGE = 4096;

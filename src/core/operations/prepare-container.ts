@@ -39,7 +39,7 @@ export async function prepareContainer(
   const { architecture, ...config } = summary.config;
   const bundle = await explainingDamage(summary, () =>
     prepareBundle({
-      options,
+      options: withNotifySocket(options, container.directory),
       image: { architecture, config },
       containerId: container.id,
       bundleDir: container.directory,
@@ -53,6 +53,29 @@ export async function prepareContainer(
   );
   for (const message of bundle.warnings) hooks.onProgress?.({ type: 'warning', message });
   return bundle;
+}
+
+/** Where the container finds the socket on which it says that it is ready. */
+const NOTIFY_PLACE = '/run/notify';
+
+/** A container that tells a service manager when it is ready gets a socket, and its name. */
+function withNotifySocket(options: RunOptions, containerDir: string): RunOptions {
+  if (options.notify?.by !== 'container') return options;
+  const mount = {
+    type: 'bind',
+    source: `${containerDir}/notify`,
+    destination: NOTIFY_PLACE,
+    readOnly: true,
+    createSource: true,
+    recursive: false,
+    propagation: 'rprivate',
+  } as const;
+  const variable = { name: 'NOTIFY_SOCKET', value: `${NOTIFY_PLACE}/notify.sock` };
+  return {
+    ...options,
+    mounts: [...options.mounts, mount],
+    environment: [...options.environment, variable],
+  };
 }
 
 /** What the kernel says when the files of an image are mounted and not what they were. */
