@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -16,7 +16,7 @@ import { busyboxImage } from '../../support/busybox-image.ts';
 import { engineError } from '../../support/engine-errors.ts';
 import { type TempEngine, tempEngine } from '../../support/temp-engine.ts';
 import { cannotRunContainers } from '../runtime/container-fixture.ts';
-import { LiveContainer, runKept, storeImage } from './live-container.ts';
+import { LiveContainer, processCommand, runKept, storeImage } from './live-container.ts';
 
 /** What is looked at of the config document. */
 interface CommittedDocument {
@@ -151,6 +151,22 @@ describe('what a container changed', { skip: cannotRunContainers, timeout: 120_0
       (await commit({ name: 'same:1' }, bare.id)).imageId,
     ).manifest as { layers: unknown[] };
     assert.equal(layers.length, 1, 'nothing changed, so there is no layer');
+  });
+
+  it('lets the container go on when it is killed while that is paused', async () => {
+    const { settings } = temp.engine;
+    const { id = '' } = live.listing() ?? {};
+    const words = processCommand({ kind: 'pause', settings, container: id });
+    const child = spawn(words[0] ?? '', words.slice(1), { stdio: 'ignore' });
+    const exited = new Promise((resolve) => child.once('exit', resolve));
+    const until = async (phase: string) => {
+      while (live.listing()?.phase !== phase)
+        await new Promise((resolve) => setTimeout(resolve, 10));
+    };
+    await until('paused');
+    child.kill('SIGKILL');
+    await exited;
+    await until('running');
   });
 
   it('can be copied out of the store by skopeo', {

@@ -1,7 +1,7 @@
 /** Runs or enters a container in a process of its own, on that process's own descriptors. */
 
 import { EngineError } from '../../../src/core/errors.ts';
-import { openEngine } from '../../../src/core/operations/engine.ts';
+import { openEngine, runtimeRoot } from '../../../src/core/operations/engine.ts';
 import { decode } from './process-request.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGWINCH'] as const;
@@ -35,6 +35,15 @@ async function perform(): Promise<{ readonly status: number }> {
     const { runContainer } = await import('../../../src/core/operations/run-container.ts');
     return runContainer(engine, request.options, { signals });
   }
+  if (request.kind === 'pause') return pauseForGood(request.container);
   const { enterContainer } = await import('../../../src/core/operations/enter-container.ts');
   return enterContainer(engine, request.container, { ...request.options, signals });
+}
+
+/** Pauses a container for a work that never ends. */
+async function pauseForGood(containerId: string): Promise<never> {
+  const { pausedWhile } = await import('../../../src/core/runtime/paused-while.ts');
+  const { findRunc } = await import('../../../src/core/runtime/runc-program.ts');
+  const container = { runcPath: findRunc(), runtimeRoot: runtimeRoot(engine), containerId };
+  return pausedWhile(container, () => new Promise(() => setInterval(() => {}, 1000)));
 }

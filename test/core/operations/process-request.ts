@@ -5,6 +5,7 @@ import type { RunOptions } from '../../../src/core/runtime/run-options.ts';
 
 /** What the process is told. */
 export type ProcessRequest =
+  | { readonly kind: 'pause'; readonly settings: EngineSettings; readonly container: string }
   | { readonly kind: 'run'; readonly settings: EngineSettings; readonly options: RunOptions }
   | {
       readonly kind: 'enter';
