@@ -11,6 +11,7 @@ const FLAGS: FlagShapes = {
   name: { type: 'option' },
   workdir: { type: 'option', char: 'w' },
   network: { type: 'option', aliases: ['net'] },
+  pause: { type: 'boolean', char: 'p', allowNo: true },
 };
 
 const HOST_NAME: FlagShapes = { ...FLAGS, hostname: { type: 'option', char: 'h' } };
@@ -20,6 +21,12 @@ const run = (tokens: readonly string[], flags = FLAGS) =>
 
 const ROWS: readonly { name: string; tokens: string[]; argv: string[] }[] = [
   { name: 'nothing', tokens: [], argv: ['--'] },
+  {
+    name: 'a flag that is on by itself can be turned off',
+    tokens: ['--pause=false', '--rm=false', 'alpine'],
+    argv: ['--no-pause', '--', 'alpine'],
+  },
+  { name: 'and on again', tokens: ['--pause=false', '-p', 'x'], argv: ['--pause', '--', 'x'] },
   {
     name: 'flags behind the image belong to the container',
     tokens: ['--rm', 'alpine', 'ls', '-la', '--help', '--rm'],
