@@ -15,6 +15,8 @@ export interface SettingsFlags extends RegistryFlagValues {
 const DEFAULT_DATA_DIR = '/var/lib/dray';
 const DEFAULT_RUN_DIR = '/run/dray';
 const DEFAULT_TRUST_POLICY = '/etc/dray/trust.json';
+const DEFAULT_NETWORK_CONFIG = '/etc/dray/net.d';
+const CNI_DIRS = ['/opt/cni/bin', '/usr/lib/cni'];
 const CONTAINERS_POLICY = '/etc/containers/policy.json';
 
 /** `bin/run` renames what it hides from Node; see `callerEnvironment`. */
@@ -46,6 +48,13 @@ export function resolveSettings(flags: SettingsFlags, version: string): EngineSe
     registriesConf: registriesConfPaths(surroundings),
     trustPolicyFile: resolve(env.DRAY_TRUST_POLICY || DEFAULT_TRUST_POLICY),
     containersPolicyFile: resolve(env.DRAY_CONTAINERS_POLICY || CONTAINERS_POLICY),
+    network: {
+      pluginDirs: [
+        ...(env.CNI_PATH ?? '').split(':').filter((path) => path.startsWith('/')),
+        ...CNI_DIRS,
+      ],
+      configDir: resolve(env.DRAY_NETWORK_CONFIG || DEFAULT_NETWORK_CONFIG),
+    },
     supervisor: supervisorCommand(),
     version,
   };

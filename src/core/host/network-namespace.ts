@@ -41,7 +41,7 @@ export function mountNetworkNamespace(source: string, path: string): void {
   );
   try {
     const pinned = `/proc/self/fd/${fd}`;
-    if (statfsSync(pinned).type !== NSFS_MAGIC || !readlinkSync(pinned).startsWith('net:')) {
+    if (!isNetworkNamespace(pinned)) {
       throw new EngineError('USAGE_INVALID', `${quotePath(source)} is no network namespace`);
     }
     withSystemErrors(`while making ${quotePath(path)}`, () =>
@@ -50,6 +50,22 @@ export function mountNetworkNamespace(source: string, path: string): void {
     mountBind(pinned, path);
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Whether a namespace of this kind is at `path`, and not a plain file, or nothing. */
+export function isNetworkNamespace(path: string): boolean {
+  try {
+    if (statfsSync(path).type !== NSFS_MAGIC) return false;
+    const fd = openSync(path, constants.O_RDONLY);
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('net:');
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw error;
   }
 }
 

@@ -41,6 +41,8 @@ export interface NetworkState {
   readonly ownNames: readonly string[];
   /** Names by which others find it in networks that users have made. */
   readonly peerNames: readonly string[];
+  /** Names of the first network's gateway, which is the host. */
+  readonly gatewayNames: readonly string[];
 }
 
 const LARGEST_FILE_BYTES = 4 * 1024 * 1024;
@@ -88,6 +90,7 @@ function parseState(value: unknown): NetworkState {
     ports: requireArray(value.ports, 'ports', 'it').map(parsePort),
     ownNames: texts(value.ownNames),
     peerNames: texts(value.peerNames),
+    gatewayNames: texts(value.gatewayNames),
   };
 }
 

@@ -9,6 +9,7 @@
  * | within a network | allowed |
  * | in or out of an internal network | dropped |
  * | to a published port of the host | goes to the container |
+ * | from a container to the host's loopback | dropped |
  */
 import type { IpVersion } from './addresses.ts';
 import { parseSubnet } from './addresses.ts';
@@ -59,7 +60,10 @@ export function networkRules({ bridge, isInternal, subnets }: NetworkRecord): Ne
 }
 
 const CHAINS = {
-  filter: [['DRAY-FORWARD', 'FORWARD', '']],
+  filter: [
+    ['DRAY-INPUT', 'INPUT', ''],
+    ['DRAY-FORWARD', 'FORWARD', ''],
+  ],
   nat: [
     ['DRAY-PUBLISH', 'PREROUTING', '-m addrtype --dst-type LOCAL'],
     ['DRAY-PUBLISH', 'OUTPUT', '-m addrtype --dst-type LOCAL'],
@@ -84,7 +88,7 @@ export function iptablesTexts(
 ): RestoreTexts {
   const mine = networks.filter((network) => subnetOfVersion(network, version) !== undefined);
   const rules: Readonly<Record<Table, readonly string[]>> = {
-    filter: forwardRules(mine),
+    filter: [...(version === 4 ? mine.map(guardRule) : []), ...forwardRules(mine)],
     nat: [
       ...forwardings.filter((each) => each.version === version).map(publishRule),
       ...mine.flatMap((network) => leaveRules(network, version)),
@@ -118,6 +122,14 @@ function tableText(
     'COMMIT',
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/**
+ * That the host's loopback can reach published ports means that packets to 127.0.0.1 are taken from
+ * the bridge. Only answers may be (CVE-2020-8558).
+ */
+function guardRule({ bridge }: NetworkRules): string {
+  return `-A DRAY-INPUT -i ${bridge} -d 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED -j DROP`;
 }
 
 function forwardRules(networks: readonly NetworkRules[]): string[] {
@@ -198,6 +210,9 @@ ${lines(publish)}  }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
 ${lines(networks.flatMap(nftLeave))}  }
+  chain input {
+    type filter hook input priority filter; policy accept;
+${lines(networks.map(nftGuard))}  }
   chain forward {
     type filter hook forward priority filter; policy accept;
 ${lines(nftForward(networks))}  }
@@ -237,6 +252,10 @@ function nftLeave({ bridge, isInternal, subnet4, subnet6 }: NetworkRules): strin
       ? []
       : [`ip saddr 127.0.0.0/8 oifname "${bridge}" ct status dnat masquerade`];
   return [...of('ip', subnet4), ...of('ip6', subnet6), ...loopback];
+}
+
+function nftGuard({ bridge }: NetworkRules): string {
+  return `iifname "${bridge}" ip daddr 127.0.0.0/8 ct state != { related, established } drop`;
 }
 
 function nftForward(networks: readonly NetworkRules[]): string[] {

@@ -68,6 +68,8 @@ export interface RuntimeLinux {
   readonly devices: readonly RuntimeDevice[];
   readonly resources: RuntimeResources;
   readonly cgroupsPath: string;
+  /** Kernel parameters of the container's namespaces, by name. */
+  readonly sysctl: Readonly<Record<string, string>>;
   readonly rootfsPropagation: string;
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];

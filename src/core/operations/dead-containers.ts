@@ -6,6 +6,8 @@
  * or writes down that it has ended. Each step is idempotent, and the last one is the one that makes
  * the container look finished, so a sweep that is killed is repeated by the next.
  */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Container, ContainerStore } from '../container/container-store.ts';
 import { readRunState } from '../container/run-state.ts';
 import { EngineError } from '../errors.ts';
@@ -43,7 +45,12 @@ export async function sweepQuietly(
   }
 }
 
-/** Ends what may still run of a container that this process has claimed. @throws EngineError */
+/**
+ * Ends what may still run of a container that this process has claimed, and gives back what it had of
+ * networks.
+ *
+ * @throws EngineError
+ */
 export async function endClaimed(engine: Engine, container: Container): Promise<void> {
   const run = readRunState(container.directory);
   if (run === undefined) return;
@@ -53,6 +60,17 @@ export async function endClaimed(engine: Engine, container: Container): Promise<
     containerId: container.id,
     groups: run.cgroups,
   });
+  await releaseNetworksOf(engine, container);
+}
+
+/** Loaded only for a container that had any. */
+async function releaseNetworksOf({ settings }: Engine, { directory }: Container): Promise<void> {
+  if (!existsSync(join(directory, 'network.json'))) return;
+  const [{ releaseNetworks }, { networkPlaces }] = await Promise.all([
+    import('./network-release.ts'),
+    import('./network-places.ts'),
+  ]);
+  await releaseNetworks(networkPlaces(settings), directory);
 }
 
 async function finishFree(engine: Engine): Promise<number> {

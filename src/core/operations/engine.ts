@@ -23,6 +23,13 @@ export interface EngineSettings {
   readonly runcPath?: string;
   /** The command that starts a supervisor; its request is added. Without it nothing is detached. */
   readonly supervisor?: readonly string[];
+  /** Where networks come from; the usual directories when absent. */
+  readonly network?: {
+    /** Where CNI plugins are looked for, in this order. */
+    readonly pluginDirs: readonly string[];
+    /** CNI configurations of the host's administrator. */
+    readonly configDir: string;
+  };
   /** dray's own signature policy; it may be missing. Without either path, no signature is asked for. */
   readonly trustPolicyFile?: string;
   /** The policy of containers-policy.json(5); it may be missing. */

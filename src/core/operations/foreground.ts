@@ -8,6 +8,7 @@ import { findRunc } from '../runtime/runc-program.ts';
 import type { ImageSummary } from '../store/image-summary.ts';
 import { type Engine, runtimeRoot } from './engine.ts';
 import type { SignalSource } from './forward-signals.ts';
+import { networkOf } from './network-of-run.ts';
 import { prepareContainer } from './prepare-container.ts';
 import { settleExit } from './settle-exit.ts';
 import { factsOf, type SupervisePlan, superviseRun } from './supervise.ts';
@@ -49,6 +50,7 @@ export async function runInForeground(
   const plan: SupervisePlan = {
     container,
     facts: factsOf(bundle, options),
+    ...(await networkOf(engine, { id: container.id, bundle, options, summary })),
     runc: {
       runcPath,
       runtimeRoot: runtimeRoot(engine),

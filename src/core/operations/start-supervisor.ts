@@ -11,6 +11,7 @@ import { findRunc, RUNC_ENVIRONMENT } from '../runtime/runc-program.ts';
 import type { ImageSummary } from '../store/image-summary.ts';
 import { type Engine, runtimeRoot } from './engine.ts';
 import type { RunHooks } from './foreground.ts';
+import { networkOf } from './network-of-run.ts';
 import { prepareContainer } from './prepare-container.ts';
 import { factsOf } from './supervise.ts';
 import {
@@ -64,6 +65,7 @@ export async function startDetached(
     runcPath: findRunc(runcPath),
     runtimeRoot: runtimeRoot(engine),
     facts: factsOf(bundle, options),
+    ...(await networkOf(engine, { id: container.id, bundle, options, summary })),
     interactive: options.interactive,
     removeOnExit: options.removeOnExit,
     isNew,

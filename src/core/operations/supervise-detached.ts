@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Container, ContainerStore } from '../container/container-store.ts';
 import type { LogStream } from '../container/log-format.ts';
 import { LogWriter } from '../container/log-writer.ts';
+import { EngineError } from '../errors.ts';
 import { releaseProgramPages } from '../host/memory.ts';
 import { drainPipe, makePipe } from '../host/pipe.ts';
 import type { ContainerExit } from '../runtime/runc.ts';
@@ -46,11 +47,20 @@ export async function superviseDetached(
   unmountContainer(container.directory);
   if (exit.failure !== undefined) report.send(encodeFailure(exit.failure));
   const isNeverRun = report.isFailure;
-  if (!isNeverRun) settleExit(container, exit);
+  if (!isNeverRun) trySettle(container, exit);
   if (isNeverRun ? request.isNew : request.removeOnExit) await removeAll(container, request);
   // Only now: whoever waits for the report may do what he likes with the container.
   container[Symbol.dispose]();
   report.close();
+}
+
+/** On a disk that takes no more, the next command that finds room writes down that it has ended. */
+function trySettle(container: Container, exit: ContainerExit): void {
+  try {
+    settleExit(container, exit);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+  }
 }
 
 async function removeAll(container: Container, { dataDir }: SupervisorRequest): Promise<void> {
@@ -78,6 +88,7 @@ async function runLogged(
     runc: { runcPath, runtimeRoot, stdin: 'ignore' },
     openStdio,
     signals,
+    ...(request.network === undefined ? {} : { network: request.network }),
     isDetached: true,
     restartCount: 0,
     onStarted: () => {

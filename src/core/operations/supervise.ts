@@ -6,6 +6,7 @@ import { type ContainerExit, runContainer as startRunc } from '../runtime/runc.t
 import type { RuncRun } from '../runtime/runc-run.ts';
 import { startWatch } from '../runtime/supervisor-watch.ts';
 import { forwardSignals, type SignalSource } from './forward-signals.ts';
+import type { NetworkPlan } from './network-plan.ts';
 
 /** What of a bundle its supervisor needs. */
 export interface RunFacts {
@@ -24,6 +25,8 @@ export interface SupervisePlan {
   /** The container's own descriptors, where they are not ours; once for each run. */
   readonly openStdio?: () => ContainerStdio;
   readonly signals: SignalSource;
+  /** Made before the start and undone after the end of each run. */
+  readonly network?: NetworkPlan;
   readonly isDetached: boolean;
   /** How often this supervisor has started it again. */
   readonly restartCount: number;
@@ -57,7 +60,7 @@ export function factsOf(
  * in our stead is written down first, and a watch ends it within a second when this process is
  * killed. Afterwards nothing of the run is left but files in the container's directory.
  *
- * @throws SystemCallError when runc cannot be started
+ * @throws SystemCallError when runc cannot be started, and the errors of `openNetwork`
  */
 export async function superviseRun(plan: SupervisePlan): Promise<ContainerExit> {
   const { container, facts, runc, isDetached, restartCount } = plan;
@@ -76,6 +79,7 @@ export async function superviseRun(plan: SupervisePlan): Promise<ContainerExit> 
   });
   const target = { runcPath, runtimeRoot, containerId: container.id, ...groups };
   using watch = startWatch({ ...target, lockFd: container.lockFd });
+  await using _network = await openNetworkOf(plan);
   const { close, ...stdio } = plan.openStdio?.() ?? { close: () => {} };
   const running = startRunc({
     ...target,
@@ -93,4 +97,14 @@ export async function superviseRun(plan: SupervisePlan): Promise<ContainerExit> 
     stopTimeoutSeconds,
   });
   return await running.exited;
+}
+
+/** Loaded only by who has one. */
+async function openNetworkOf({
+  network,
+  container,
+}: SupervisePlan): Promise<AsyncDisposable | undefined> {
+  if (network === undefined) return undefined;
+  const { openNetwork } = await import('./network-open.ts');
+  return await openNetwork(network, container);
 }

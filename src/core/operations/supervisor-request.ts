@@ -2,6 +2,7 @@
 import { type ContainerId, isContainerId } from '../container/container-id.ts';
 import { EngineError, type ErrorCode } from '../errors.ts';
 import type { LogLimits } from '../runtime/run-options.ts';
+import type { NetworkPlan } from './network-plan.ts';
 import type { RunFacts } from './supervise.ts';
 import type { Attendance } from './supervise-attended.ts';
 
@@ -22,6 +23,7 @@ export interface SupervisorRequest extends Attendance {
   /** Whether the container has just been made, and goes when its process cannot be started. */
   readonly isNew: boolean;
   readonly log?: LogLimits;
+  readonly network?: NetworkPlan;
 }
 
 /** The argument of a supervisor. */

@@ -45,6 +45,7 @@ export interface BundleInput {
 
 /** A bundle that is ready for runc. */
 export interface PreparedBundle {
+  readonly hostname: string;
   readonly config: RuntimeConfig;
   /** Sentences for the user: what was asked for and not given. */
   readonly warnings: readonly string[];
@@ -104,6 +105,7 @@ export async function prepareBundle(input: BundleInput): Promise<PreparedBundle>
   });
   const { config, warnings } = buildRuntimeConfig({
     containerId: input.containerId,
+    bundleDir,
     options,
     imageArchitecture: image.architecture,
     host,
@@ -117,7 +119,7 @@ export async function prepareBundle(input: BundleInput): Promise<PreparedBundle>
     devices: chooseDevices(options.devices, { rootfsPath: path, privileged: options.privileged }),
   });
   writeFileSync(join(bundleDir, 'config.json'), encodeRuntimeConfig(config), { mode: 0o600 });
-  return { config, warnings: [...mounted.warnings, ...warnings], stopSignal };
+  return { config, hostname, warnings: [...mounted.warnings, ...warnings], stopSignal };
 }
 
 // runc sets the size only after the container's process has started, which may have asked by then.
@@ -143,7 +145,7 @@ async function containerMounts(
     owner,
     hasRecursiveReadOnly: isAtLeast(host.kernelRelease, '5.12'),
   });
-  const etcFiles = writeEtcFiles({ bundleDir, hostname, network: options.network });
+  const etcFiles = writeEtcFiles({ bundleDir, hostname, options });
   const { shmSizeBytes, privileged } = options;
   const defaults = [
     ...defaultMounts({ shmSizeBytes, privileged }),

@@ -48,7 +48,17 @@ export interface RunOptions {
   readonly readOnly: boolean;
   readonly shmSizeBytes: number;
 
-  readonly network: 'none' | 'host';
+  readonly network: NetworkChoice;
+  /** Ports of the host that lead into the container. */
+  readonly publish?: readonly PublishRequest[];
+  /** Publish every port that the image or `exposed` names, on any port of the host. */
+  readonly publishesAll?: boolean;
+  readonly exposed?: readonly ContainerPort[];
+  /** Instead of the host's name servers; what is absent stays the host's. */
+  readonly nameServers?: NameServerOptions;
+  /** Further lines of /etc/hosts. */
+  readonly extraHosts?: readonly ExtraHost[];
+  readonly domainname?: string;
 
   readonly privileged: boolean;
   /** Names such as `CAP_NET_RAW`, or `ALL`. */
@@ -76,6 +86,55 @@ export interface RunOptions {
   readonly log?: LogLimits;
   readonly health?: HealthOptions;
   readonly notify?: NotifyRequest;
+}
+
+/**
+ * Whose network a container has: its own without anything but a loopback device; the host's; its own
+ * in networks; that of another container, by name or id; the one of a namespace at a path.
+ */
+export type NetworkChoice =
+  | 'none'
+  | 'host'
+  | { readonly kind: 'own'; readonly joins: readonly NetworkJoin[] }
+  | { readonly kind: 'container'; readonly container: string }
+  | { readonly kind: 'path'; readonly path: string };
+
+/** One network that is joined. */
+export interface NetworkJoin {
+  readonly name: string;
+  /** Addresses that the container must have; any when empty. */
+  readonly ips: readonly string[];
+  readonly mac?: string;
+  /** Further names by which the others of the network find it. */
+  readonly aliases: readonly string[];
+}
+
+/** A port of the container. */
+export interface ContainerPort {
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  readonly containerPort: number;
+}
+
+/** One port of `--publish`. */
+export interface PublishRequest extends ContainerPort {
+  /** Absent: all addresses. */
+  readonly hostIp?: string;
+  /** Any of these; `[0, 0]`: any that is free. */
+  readonly hostPorts: readonly [first: number, last: number];
+}
+
+/** `--dns`, `--dns-search` and `--dns-option`. */
+export interface NameServerOptions {
+  readonly servers?: readonly string[];
+  readonly search?: readonly string[];
+  readonly options?: readonly string[];
+}
+
+/** One `--add-host`. */
+export interface ExtraHost {
+  readonly name: string;
+  /** An address, or `host-gateway`: the host itself, as the container sees it. */
+  readonly address: string;
 }
 
 /** When the supervisor starts a container again. */

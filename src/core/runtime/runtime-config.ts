@@ -14,7 +14,7 @@ import { cgroupPath } from './cgroup-path.ts';
 import type { DeviceChoice } from './devices.ts';
 import type { HostFacts } from './host-facts.ts';
 import { MASKED_PATHS, READ_ONLY_PATHS } from './masked-paths.ts';
-import { containerNamespaces } from './namespaces.ts';
+import { containerNamespaces, networkSysctls } from './namespaces.ts';
 import { containerResources } from './resources.ts';
 import { chooseRlimits } from './rlimits.ts';
 import type { RunOptions } from './run-options.ts';
@@ -32,6 +32,7 @@ declare global {
 /** The decided parts of a container. */
 export interface RuntimeConfigInput {
   readonly containerId: string;
+  readonly bundleDir: string;
   readonly options: RunOptions;
   readonly imageArchitecture: string;
   readonly host: HostFacts;
@@ -110,10 +111,14 @@ function linuxPart(input: RuntimeConfigInput, capabilities: readonly string[]): 
     (mount) => mount.type === 'bind' && mount.propagation.endsWith('slave'),
   );
   return {
-    namespaces: containerNamespaces(options.network),
+    namespaces: containerNamespaces(options.network, input.bundleDir),
     devices: input.devices.devices,
     resources: containerResources(options, host, input.devices.rules),
     cgroupsPath: cgroupPath(input.containerId, host.cgroupVersion),
+    sysctl: {
+      ...networkSysctls(options.network),
+      ...(options.domainname === undefined ? {} : { 'kernel.domainname': options.domainname }),
+    },
     // A bind can only follow the host's mounts if the root does.
     rootfsPropagation: wantsSlave ? 'rslave' : 'rprivate',
     maskedPaths: isGuarded ? [...MASKED_PATHS, ...host.thermalPaths] : [],

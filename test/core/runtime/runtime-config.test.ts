@@ -437,6 +437,7 @@ describe('buildRuntimeConfig', () => {
   const build = (options: Partial<RunOptions>, over: Parameters<typeof hostFacts>[0] = {}) =>
     buildRuntimeConfig({
       containerId: 'abc',
+      bundleDir: '/bundle',
       options: runOptions(options),
       imageArchitecture: 'amd64',
       host: hostFacts(over),
