@@ -17,14 +17,15 @@ export function alignedBuffer(length: number): Buffer {
 }
 
 /**
- * Opens the file behind `fd` once more for direct writing; undefined where the file system has none.
- * Whoever gets it closes it.
+ * Opens the file behind `fd` once more, for reading or for writing past the page cache; undefined
+ * where the file system cannot. Whoever gets it closes it.
  */
-export function openForDirectWriting(fd: number): number | undefined {
+export function openDirect(fd: number, access: 'read' | 'write'): number | undefined {
+  const mode = access === 'read' ? constants.O_RDONLY : constants.O_WRONLY;
   try {
-    return openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_DIRECT);
+    return openSync(`/proc/self/fd/${fd}`, mode | constants.O_DIRECT);
   } catch {
-    // Whatever the reason, `fd` itself can be written to, and says so if it cannot.
+    // Whatever the reason, `fd` itself can be used, and says so if it cannot.
     return undefined;
   }
 }

@@ -7,7 +7,7 @@
  */
 import { closeSync, write, writev } from 'node:fs';
 import { hasErrno } from '../errors.ts';
-import { alignedBuffer, DIRECT_ALIGNMENT, openForDirectWriting } from './direct-io.ts';
+import { alignedBuffer, DIRECT_ALIGNMENT, openDirect } from './direct-io.ts';
 import { asSystemCallError } from './libc.ts';
 
 /** The length of a run. */
@@ -46,6 +46,11 @@ export class FileWriter {
   constructor(fd: number, where: string) {
     this.#fd = fd;
     this.#where = where;
+  }
+
+  /** Bytes that were given and are not in the file yet. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
   }
 
   /** Memory for the next run, `RUN_BYTES` long, its contents arbitrary. */
@@ -157,7 +162,7 @@ export class FileWriter {
   }
 
   #direct(): number | undefined {
-    if (!this.#isDirectTried) this.#directFd = openForDirectWriting(this.#fd);
+    if (!this.#isDirectTried) this.#directFd = openDirect(this.#fd, 'write');
     this.#isDirectTried = true;
     return this.#directFd;
   }

@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { openForDirectWriting } from '../../../src/core/host/direct-io.ts';
+import { openDirect } from '../../../src/core/host/direct-io.ts';
 import { FileWriter, RUN_BYTES } from '../../../src/core/host/file-writer.ts';
 import { engineError } from '../../support/engine-errors.ts';
 import { LoopExt4 } from '../../support/loop-ext4.ts';
@@ -61,7 +61,7 @@ describe('FileWriter', () => {
   it('has one file system with direct writing to test on, and one without', () => {
     const isDirect = (directory: string): boolean => {
       const fd = openSync(join(directory, 'probe'), 'w');
-      const direct = openForDirectWriting(fd);
+      const direct = openDirect(fd, 'write');
       if (direct !== undefined) closeSync(direct);
       closeSync(fd);
       return direct !== undefined;
