@@ -45,6 +45,7 @@ export const COMMAND_LOADERS: Readonly<Record<string, Loader>> = {
   logout: () => import('../commands/logout.ts'),
   logs: () => import('../commands/logs.ts'),
   pause: () => import('../commands/pause.ts'),
+  ps: () => import('../commands/ps.ts'),
   rename: () => import('../commands/rename.ts'),
   restart: () => import('../commands/restart.ts'),
   rm: () => import('../commands/rm.ts'),

@@ -90,6 +90,13 @@ const JSON_SAMPLES = {
       createdAt: at,
       phase: 'exited',
       exitStatus: 0,
+      imageId,
+      startedAt: at,
+      finishedAt: at,
+      health: 'healthy',
+      labels: {},
+      networks: ['x'],
+      ports: [{ protocol: 'tcp', hostIp: '::1', hostPort: 1, containerPort: 1 }],
     }),
   ],
   'image list': [
