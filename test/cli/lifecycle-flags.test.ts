@@ -4,6 +4,7 @@ import { type LifecycleFlagValues, parseLifecycleFlags } from '../../src/cli/lif
 import { engineError } from '../support/engine-errors.ts';
 
 const NOTHING: LifecycleFlagValues = {
+  json: undefined,
   rm: false,
   restart: 'no',
   replace: false,

@@ -117,8 +117,12 @@ export class Container implements Disposable {
    */
   recordExit(exit: ContainerExit): void {
     const text = encodeExit(exit);
+    try {
+      this.#lock.write(text);
+    } catch {
+      // A disk that takes no more: those who wait learn only that it is over.
+    }
     if (this.record?.removeOnExit !== true) replaceFile(exitFile(this.directory), text);
-    this.#lock.write(text);
   }
 
   /**
