@@ -7,6 +7,7 @@ import { parsePlatform } from '../core/oci/platform.ts';
 import type { RunOptions } from '../core/runtime/run-options.ts';
 import { ignoresSignatures, insecureOptionsFlag } from './insecure-options.ts';
 import { lifecycleFlags, parseLifecycleFlags } from './lifecycle-flags.ts';
+import { networkFlags, parseNetworkFlags } from './network-flags.ts';
 import { parseDeviceFlag } from './parse/devices.ts';
 import {
   type HostEnvironment,
@@ -19,7 +20,6 @@ import { parseTmpfsFlag, parseVolumeFlag } from './parse/mounts.ts';
 import {
   parseEntrypoint,
   parseHostname,
-  parseNetwork,
   parsePullPolicy,
   parseStopSignal,
 } from './parse/process.ts';
@@ -72,12 +72,7 @@ export const runFlags = {
     description: 'host name in the container; its short id by default',
     helpValue: 'NAME',
   }),
-  network: Flags.string({
-    aliases: ['net'],
-    description: 'network: none (only a loopback device) or host',
-    helpValue: 'none|host',
-    default: 'none',
-  }),
+  ...networkFlags,
   'read-only': toggle('mount the root file system read-only'),
   'cap-add': list('add a capability', 'NAME'),
   'cap-drop': list('drop a capability', 'NAME'),
@@ -165,7 +160,7 @@ export function parseRunFlags(
     devices: (flags.device ?? []).map(parseDeviceFlag),
     readOnly: flags['read-only'],
     shmSizeBytes: parseSize(flags['shm-size'], '--shm-size'),
-    network: parseNetwork(flags.network),
+    ...parseNetworkFlags(flags, { env, cwd }),
     ...sandbox(flags, cwd),
     ...limits(flags),
     init: flags.init,

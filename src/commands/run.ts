@@ -12,14 +12,14 @@ export default class Run extends BaseCommand {
   static override summary = 'Run a command in a new container and end with its exit status';
   static override description = [
     'The image is fetched when it is missing. Flags stand before IMAGE; what follows it reaches the',
-    'container untouched. The container has no network unless --network host gives it the',
-    "machine's: --network none is the default for now.",
+    'container untouched. It joins the network "default": the outside can be reached from it, and it',
+    'only by what --publish lets in.',
   ].join(' ');
   static override usage = 'run [FLAGS] IMAGE [COMMAND [ARG...]]';
   static override examples = [
     'dray run --rm busybox echo hello',
     'dray run --rm -it -v "$PWD":/work -w /work debian bash',
-    'dray run -d --name web --restart on-failure nginx',
+    'dray run -d --name web --publish 8080:80 --restart on-failure nginx',
   ];
   static override stopsAtPositional = true;
   static override sweepsLater = true;

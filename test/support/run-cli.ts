@@ -66,6 +66,8 @@ export class CliHome implements AsyncDisposable {
     const env = {
       ...process.env,
       DRAY_RUN_DIR: this.runDir,
+      // Networks change the machine and take time; who is about them says so.
+      DRAY_NETWORK: 'none',
       DRAY_TRUST_POLICY: join(this.directory, 'trust.json'),
       DRAY_CONTAINERS_POLICY: join(this.directory, 'policy.json'),
       ...options.env,

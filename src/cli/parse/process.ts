@@ -2,7 +2,6 @@
 import { quote } from '../../core/errors.ts';
 import type { PullPolicy } from '../../core/oci/pull-policy.ts';
 import { parseSignal } from '../../core/oci/signals.ts';
-import type { RunOptions } from '../../core/runtime/run-options.ts';
 import { usageError } from './usage-error.ts';
 
 /**
@@ -52,16 +51,6 @@ export function parsePullPolicy(text: string): PullPolicy {
     });
   }
   return policy;
-}
-
-/** `--network`. */
-export function parseNetwork(text: string): RunOptions['network'] {
-  if (text !== 'none' && text !== 'host') {
-    throw usageError(`--network ${quote(text)} is not available.`, {
-      hint: 'Networks are none and host.',
-    });
-  }
-  return text;
 }
 
 /** `--stop-signal`, by name or number. */

@@ -104,11 +104,8 @@ export async function prepareBundle(input: BundleInput): Promise<PreparedBundle>
     hasForeignFormats: host.hasForeignFormats,
   });
   const { config, warnings } = buildRuntimeConfig({
-    containerId: input.containerId,
-    bundleDir,
-    options,
+    ...input,
     imageArchitecture: image.architecture,
-    host,
     hostname,
     user,
     args: options.init ? [INIT_DESTINATION, '--', ...args] : args,
@@ -119,7 +116,18 @@ export async function prepareBundle(input: BundleInput): Promise<PreparedBundle>
     devices: chooseDevices(options.devices, { rootfsPath: path, privileged: options.privileged }),
   });
   writeFileSync(join(bundleDir, 'config.json'), encodeRuntimeConfig(config), { mode: 0o600 });
-  return { config, hostname, warnings: [...mounted.warnings, ...warnings], stopSignal };
+  return {
+    config,
+    hostname,
+    warnings: [...mounted.warnings, ...warnings, ...portWarnings(options)],
+    stopSignal,
+  };
+}
+
+function portWarnings({ network, publish = [], publishesAll = false }: RunOptions): string[] {
+  const isWanted = publish.length > 0 || publishesAll;
+  if (!isWanted || typeof network !== 'string') return [];
+  return [`No port is published: with --network ${network} there is nothing to publish.`];
 }
 
 // runc sets the size only after the container's process has started, which may have asked by then.
