@@ -26,6 +26,9 @@ const COMMON: BuildOptions = {
   target: 'node26',
   minifySyntax: true,
   minifyWhitespace: true,
+  // A start reads all of it: a third less text is a tenth less time.
+  minifyIdentifiers: true,
+  legalComments: 'none',
 };
 
 /** Bundles `entry` to `dist/name`. */
