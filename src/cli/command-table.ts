@@ -39,6 +39,7 @@ export const COMMAND_LOADERS: Readonly<Record<string, Loader>> = {
   'image:tags': () => import('../commands/image/tags.ts'),
   'image:verify': () => import('../commands/image/verify.ts'),
   info: () => import('../commands/info.ts'),
+  inspect: () => import('../commands/inspect.ts'),
   kill: () => import('../commands/kill.ts'),
   list: () => import('../commands/list.ts'),
   login: () => import('../commands/login.ts'),
