@@ -38,7 +38,8 @@ export interface FileTransport extends ImageTransport {
 
 function layoutTransport(source: BlobSource, tag: string | undefined): ImageTransport {
   const { descriptor, refName } = disposingOnError(source, () => findInLayout(source, tag));
-  return layoutEntryTransport(source, descriptor, layoutReference(source.label, refName));
+  const reference = layoutReference(source.label, refName, descriptor.digest);
+  return layoutEntryTransport(source, descriptor, reference);
 }
 
 /** One image of a layout, as the canonical `reference`. */
@@ -67,7 +68,7 @@ async function dockerArchiveTransport(
     throw error;
   }
   const name = image.repoTags.find((repoTag) => tag === undefined || repoTag.endsWith(tag));
-  const reference = name === undefined ? undefined : formatReference(parseReference(name));
+  const reference = name === undefined ? undefined : canonicalReference(name, image.manifestDigest);
   return dockerImageTransport(source, image, reference);
 }
 
@@ -140,17 +141,26 @@ function readVerified(source: BlobSource, { file, descriptor, maxBytes }: Verifi
  * tag says nothing about a registry, so the image is named after the file or directory, under
  * `localhost/`. An annotation that is no reference is only data: such an image stays nameless.
  */
-export function layoutReference(label: string, refName: string | undefined): string | undefined {
-  if (refName !== undefined && /[:/]/.test(refName)) return canonicalReference(refName);
+export function layoutReference(
+  label: string,
+  refName: string | undefined,
+  digest: Digest,
+): string | undefined {
+  if (refName !== undefined && /[:/]/.test(refName)) return canonicalReference(refName, digest);
   const stem = basename(label.toLowerCase()).replace(/\.(?:tar(?:\.(?:gz|zst))?|tgz)$/, '');
   const repository = stem.replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '') || 'layout';
-  return canonicalReference(`localhost/${repository}:${refName ?? 'latest'}`);
+  return canonicalReference(`localhost/${repository}:${refName ?? 'latest'}`, digest);
 }
 
-/** A name from outside in its canonical form; undefined when it is no reference. */
-export function canonicalReference(name: string): string | undefined {
+/**
+ * A name from outside in its canonical form; undefined when it is no reference, or pins another digest
+ * than that of the image: who runs a name by digest relies on getting no other.
+ */
+export function canonicalReference(name: string, digest: Digest): string | undefined {
   try {
-    return formatReference(parseReference(name));
+    const reference = parseReference(name);
+    const isOfAnother = reference.digest !== undefined && reference.digest !== digest;
+    return isOfAnother ? undefined : formatReference(reference);
   } catch (error) {
     if (error instanceof EngineError && error.code === 'REFERENCE_INVALID') return undefined;
     throw error;

@@ -47,7 +47,7 @@ export interface LoadedImage {
  *
  * What the archive says of its images is read and checked before the store changes. Then each image
  * stands for itself: when one turns out to be damaged, those before it stay. Names come from the
- * archive alone; one that is no reference is left out with a warning.
+ * archive alone; one that is no reference, or pins another digest, is left out with a warning.
  *
  * @throws EngineError `IMAGE_NOT_FOUND`, `IMAGE_INVALID`, `PLATFORM_NOT_FOUND`, `DIGEST_MISMATCH`,
  *   `SIZE_MISMATCH`, `LAYER_INVALID`, `LAYER_ENTRY_REJECTED`, `MEDIA_TYPE_UNSUPPORTED`,
@@ -116,9 +116,11 @@ function layoutImages(
       const isUsable = refName !== undefined && (isFile || /[:/]/.test(refName));
       return isUsable ? [refName] : [];
     });
-    const references = canonical(names, (name) => layoutReference(source.label, name), onProgress);
     const [entry] = same;
     if (entry === undefined) throw new Error('a group without members');
+    const { digest } = entry.descriptor;
+    const toReference = (name: string) => layoutReference(source.label, name, digest);
+    const references = canonical(names, toReference, onProgress);
     return { transport: layoutEntryTransport(source, entry.descriptor, references[0]), references };
   });
 }
@@ -136,7 +138,8 @@ async function dockerImages(
   const images: ArchivedImage[] = [];
   for (const entry of listDockerArchive(source)) {
     const image = await describeDockerImage(source, entry, known);
-    const references = canonical(entry.repoTags, canonicalReference, onProgress);
+    const toReference = (name: string) => canonicalReference(name, image.manifestDigest);
+    const references = canonical(entry.repoTags, toReference, onProgress);
     images.push({ transport: dockerImageTransport(source, image, references[0]), references });
   }
   return images;
@@ -150,7 +153,7 @@ function canonical(
   const references = names.map((name) => {
     const reference = toReference(name);
     if (reference === undefined) {
-      const message = `the name ${quote(name)} in the archive is no reference, and is left out`;
+      const message = `the name ${quote(name)} in the archive is no reference to its image, and is left out`;
       onProgress?.({ type: 'warning', message });
     }
     return reference;

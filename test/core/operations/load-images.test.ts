@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import type { ErrorCode } from '../../../src/core/errors.ts';
 import { collectGarbage } from '../../../src/core/operations/collect-garbage.ts';
+import { fetchImage } from '../../../src/core/operations/fetch-image.ts';
 import { loadImages } from '../../../src/core/operations/load-images.ts';
 import type { ArchiveInput } from '../../../src/core/operations/spool-input.ts';
 import { archiveFile, layoutMembers } from '../../support/archive-files.ts';
@@ -118,7 +119,41 @@ describe('loading an archive', () => {
       [...names, undefined].sort(),
     );
     const warnings = temp.events.filter(({ type }) => type === 'warning');
-    assert.match(JSON.stringify(warnings), /Not A\/Name:1.*is no reference/);
+    assert.match(JSON.stringify(warnings), /Not A\/Name:1.*is no reference to its image/);
+  });
+
+  it('takes a name by digest only for the image that has the digest', async () => {
+    using temp = tempEngine();
+    const { digest } = image.manifest.descriptor;
+    const own = `reg.lan/a@${digest}`;
+    const stolen = `reg.lan/a@sha256:${'0'.repeat(64)}`;
+    const named = (name: string) => ({
+      ...image.manifest.descriptor,
+      annotations: { 'org.opencontainers.image.ref.name': name },
+    });
+    const layout = archiveFile(join(temp.directory, 'layout.tar'), [
+      ...members.filter(({ name }) => name !== 'index.json'),
+      {
+        name: 'index.json',
+        content: JSON.stringify({ schemaVersion: 2, manifests: [named(stolen), named(own)] }),
+      },
+    ]);
+    const [ofLayout] = await loadImages(
+      temp.engine,
+      { path: layout },
+      { onProgress: temp.onProgress },
+    );
+    assert.deepEqual(ofLayout?.references, [own]);
+    assert.match(JSON.stringify(temp.events), /@sha256:0000.*is no reference to its image/);
+    const saved = writeDockerArchive(join(temp.directory, 'saved'), [
+      { image: plain, repoTags: [stolen] },
+    ]);
+    const [ofArchive] = await loadImages(temp.engine, { path: saved });
+    assert.deepEqual(ofArchive?.references, []);
+    await fetchImage(temp.engine, `docker-archive:${saved}`, {});
+    await fetchImage(temp.engine, `oci-archive:${layout}:${stolen}`, {});
+    const names = temp.engine.store.readReferences().map(({ reference }) => reference);
+    assert.ok(!names.includes(stolen));
   });
 
   it('names an image with a bare tag after the file, and of a stream not at all', async () => {
