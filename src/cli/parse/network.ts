@@ -42,25 +42,17 @@ export function parseNetworks(
     }
     return single;
   }
-  const joins = (texts.length === 0 ? [first] : texts).map((text) => parseJoin(text, cwd));
-  if (hasJoinFlags && joins.length > 1) {
+  const names = texts.length === 0 ? [first] : texts;
+  if (hasJoinFlags && names.length > 1) {
     throw usageError('--ip, --mac-address and --network-alias need a single --network.', {
       hint: 'Write them with each network: --network NAME:ip=10.0.0.5,alias=web',
     });
   }
-  const names = joins.map(({ name }) => name);
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  const joins = names.map((text) => parseJoin(text, { ips, mac, aliases }));
+  const joined = joins.map(({ name }) => name);
+  const twice = joined.find((name, index) => joined.indexOf(name) !== index);
   if (twice !== undefined) throw usageError(`--network ${quote(twice)} is given twice.`);
-  const more = { ips: ips.map((text) => parseIp(text, '--ip')), aliases: aliases.map(parseAlias) };
-  return {
-    kind: 'own',
-    joins: joins.map((join) => ({
-      ...join,
-      ips: [...join.ips, ...more.ips],
-      aliases: [...join.aliases, ...more.aliases],
-      ...(mac === undefined ? {} : { mac: parseMac(mac) }),
-    })),
-  };
+  return { kind: 'own', joins };
 }
 
 /** What leaves no room for another network. */
@@ -74,26 +66,37 @@ function parseSingle(text: string, cwd: string): NetworkChoice | undefined {
     : { kind: 'path', path: resolve(cwd, value) };
 }
 
-function parseJoin(text: string, cwd: string): NetworkJoin {
-  const isDockers = text.includes('=') && !/^[^=]*:/.test(text);
-  const colon = text.indexOf(':');
-  const name = isDockers || colon < 0 ? text : text.slice(0, colon);
-  const options = isDockers ? text : colon < 0 ? '' : text.slice(colon + 1);
-  const values = options === '' ? [] : options.split(',').map((each) => splitOption(each, text));
-  const named = isDockers ? values.find(([key]) => key === 'name')?.[1] : name;
-  if (named === undefined || !NAME.test(named) || parseSingle(named, cwd) !== undefined) {
+/** One network by name, with its own options and those of the flags. */
+export function parseJoin(text: string, flags: JoinFlags): NetworkJoin {
+  const { name, values } = splitJoin(text);
+  if (!NAME.test(name) || /^(none|host)$/.test(name)) {
     throw usageError(`--network ${quote(text)} has no name that a network can have.`, {
       hint: 'Networks are none, host, container:NAME, ns:PATH, default, and those of "dray network list".',
     });
   }
   const of = (key: string): string[] => values.filter(([each]) => each === key).map(([, v]) => v);
-  const [mac] = [...of('mac'), ...of('mac-address')];
+  const [mac] = [
+    ...(flags.mac === undefined ? [] : [flags.mac]),
+    ...of('mac'),
+    ...of('mac-address'),
+  ];
   return {
-    name: DEFAULT_NAMES.includes(named) ? 'default' : named,
-    ips: [...of('ip'), ...of('ip6')].map((each) => parseIp(each, '--network ip')),
-    aliases: of('alias').map(parseAlias),
+    name: DEFAULT_NAMES.includes(name) ? 'default' : name,
+    ips: [...of('ip'), ...of('ip6'), ...flags.ips].map((each) => parseIp(each, '--ip')),
+    aliases: [...of('alias'), ...flags.aliases].map(parseAlias),
     ...(mac === undefined ? {} : { mac: parseMac(mac) }),
   };
+}
+
+/** `NAME`, `NAME:KEY=VALUE,…`, or docker's `name=NAME,KEY=VALUE,…`. */
+function splitJoin(text: string) {
+  const colon = text.indexOf(':');
+  const equals = text.indexOf('=');
+  const isDockers = equals >= 0 && (colon < 0 || equals < colon);
+  const options = isDockers ? text : colon < 0 ? '' : text.slice(colon + 1);
+  const values = options === '' ? [] : options.split(',').map((each) => splitOption(each, text));
+  const named = values.find(([key]) => key === 'name')?.[1] ?? '';
+  return { name: isDockers ? named : colon < 0 ? text : text.slice(0, colon), values };
 }
 
 const OPTIONS = ['name', 'ip', 'ip6', 'mac', 'mac-address', 'alias'];

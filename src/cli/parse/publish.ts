@@ -49,6 +49,13 @@ export function parseExposeFlag(text: string): ContainerPort[] {
   }));
 }
 
+/** `PORT[/PROTOCOL]`: one port of a container. */
+export function parseContainerPort(text: string): ContainerPort {
+  const [port, ...others] = parseExposeFlag(text);
+  if (port === undefined || others.length > 0) throw wrong(text, 'is not a single port', 'port');
+  return port;
+}
+
 function parseHost(host: string, text: string) {
   const [, bracketed, plain = '', ports] =
     /^(?:\[([^\]]*)\]|([^:]*))(?::([\d-]*))?$/.exec(host) ?? [];

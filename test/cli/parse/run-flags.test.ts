@@ -64,6 +64,7 @@ describe('parseRunFlags', () => {
       tty: false,
       quiet: false,
       pullPolicy: 'new',
+      ignoresSignatures: false,
       environment: [],
       groupAdd: [],
       mounts: [],
