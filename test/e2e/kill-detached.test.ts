@@ -91,3 +91,27 @@ describe('a detached container whose supervisor gets SIGKILL', NEEDS_ROOT, () =>
     assert.match(await home.succeed(['status', 'kept']), /^state=running$/m);
   });
 });
+
+describe('a container in the foreground whose dray gets SIGKILL', NEEDS_ROOT, () => {
+  for (const [how, sign] of [
+    ['alone', 1],
+    ['with its process group', -1],
+  ] as const) {
+    it(`${how}, is gone within a second, and the next command leaves nothing`, async () => {
+      await using home = new LiveHome();
+      const image = await home.fetchBusybox();
+      const command = ['run', '--rm', image, 'sh', '-c', 'echo runs; sleep 1000'];
+      const running = home.start(command, { ownGroup: true });
+      const deadline = performance.now() + 60_000;
+      while (running.output() === '' && performance.now() < deadline) await delay(5);
+      const [id = ''] = home.containerIds();
+      const pid = Number(readFileSync(join(home.containerDir(id), 'pid'), 'utf8'));
+      assert.equal(hasEnded(pid), false, 'the control: it runs');
+      process.kill(sign * (running.child.pid ?? assert.fail()), 'SIGKILL');
+      await untilEnded(pid);
+      await home.succeed(['image', 'list']);
+      assert.deepEqual(home.containerIds(), [], 'its files');
+      assert.deepEqual(await home.leftovers(0), []);
+    });
+  }
+});

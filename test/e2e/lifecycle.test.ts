@@ -165,6 +165,19 @@ describe('a detached container', NEEDS_ROOT, () => {
     assert.equal(await home.succeed(['rm', '-f', 'only']), 'only\n');
   });
 
+  it('has a supervisor of less than 45 MB', async (t) => {
+    const id = (await home.succeed(['run', '-d', image, 'sleep', '1000'])).trim();
+    const file = `/proc/${home.runState(id)?.supervisor.pid}/status`;
+    const residentKib = (): number =>
+      Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(file, 'utf8'))?.[1]);
+    // It gives back what only starting needed a moment after the start.
+    const deadline = performance.now() + 30_000;
+    while (residentKib() >= 45_000 && performance.now() < deadline) await delay(50);
+    t.diagnostic(`${residentKib()} KiB resident`);
+    assert.ok(residentKib() < 45_000, `${residentKib()} KiB`);
+    await home.succeed(['rm', '-f', id]);
+  });
+
   it('can have a terminal', async () => {
     const id = (await home.succeed(['run', '-dt', ...sh('test -t 0 && tty; echo end')])).trim();
     assert.equal(await home.succeed(['wait', id]), '0\n');
