@@ -12,6 +12,7 @@ import {
   type LoginTarget,
 } from '../registry/credential-login.ts';
 import type { Credentials } from '../registry/credentials.ts';
+import { isInsecureRegistry } from '../registry/pull-endpoints.ts';
 import { NO_REGISTRY_SETTINGS } from '../registry/registry-settings.ts';
 import type { EngineSettings } from './engine.ts';
 import { registriesConfOf } from './registry-connection.ts';
@@ -28,9 +29,10 @@ export interface LoginRequest {
  * Checks a user name and a password with the registry, then keeps them, or the identity token that
  * its token service gave for them.
  *
- * @throws EngineError `USAGE_INVALID` for what is no registry; `REGISTRY_UNAUTHORIZED` when they are
- * refused, and what the registry client throws: then nothing is kept; `CONFIG_INVALID`,
- * `CREDENTIALS_UNAVAILABLE`, `PERMISSION_DENIED` when they cannot be kept.
+ * @throws EngineError `USAGE_INVALID` for what is no registry; `REGISTRY_BLOCKED` before anything is
+ * sent; `REGISTRY_UNAUTHORIZED` when they are refused, and what the registry client throws: then
+ * nothing is kept; `CONFIG_INVALID`, `CREDENTIALS_UNAVAILABLE`, `PERMISSION_DENIED` when they cannot
+ * be kept.
  */
 export async function loginToRegistry(
   settings: EngineSettings,
@@ -44,7 +46,7 @@ export async function loginToRegistry(
   const given: Credentials = { kind: 'password', username, password };
   const source = { registry: target.registry, find: async () => given };
   const { identityToken: token } = await checkCredentials(source, {
-    insecureRegistries: await insecureRegistriesFor(target.registry, settings),
+    insecureRegistries: await insecureRegistriesFor(target, settings),
     userAgent: `dray/${settings.version}`,
     registries,
     signal,
@@ -83,12 +85,12 @@ export async function logoutFromAll(
 
 /** Those of the settings, and the registry itself when registries.conf says so, as for `fetch`. */
 async function insecureRegistriesFor(
-  registry: string,
+  target: LoginTarget,
   settings: EngineSettings,
 ): Promise<readonly string[]> {
-  const rule = (await registriesConfOf(settings)).rules.get(registry);
   const { insecureRegistries } = settings;
-  return rule?.isInsecure ? [...insecureRegistries, registry] : insecureRegistries;
+  const isInsecure = isInsecureRegistry(target, await registriesConfOf(settings));
+  return isInsecure ? [...insecureRegistries, target.registry] : insecureRegistries;
 }
 
 function requireUsable(username: string, password: string): void {

@@ -40,6 +40,21 @@ export function pullEndpoints(
   return first === undefined ? [primary] : [first, ...rest, primary];
 }
 
+/**
+ * Whether registries.conf lets a registry, or the part of it below `path`, be spoken to in plain HTTP.
+ *
+ * @throws EngineError `REGISTRY_BLOCKED`
+ */
+export function isInsecureRegistry(
+  { registry, path }: { readonly registry: string; readonly path?: string | undefined },
+  conf: RegistriesConf,
+): boolean {
+  const name = path === undefined ? registry : `${registry}/${path}`;
+  const rule = findRule(`${name}/`, conf)?.rule;
+  if (rule?.isBlocked) throw blocked(name, rule);
+  return rule?.isInsecure ?? false;
+}
+
 interface FoundRule {
   readonly rule: RegistryRule;
   /** How much of the name the prefix stands for. */
@@ -50,7 +65,7 @@ interface FoundRule {
 function findRule(name: string, { rules }: RegistriesConf): FoundRule | undefined {
   let best: FoundRule | undefined;
   for (const rule of rules.values()) {
-    const matchedLength = matchOf(name, rule.prefix);
+    const matchedLength = matchOf(name, rule);
     if (matchedLength === undefined) continue;
     if (best === undefined || rule.prefix.length > best.rule.prefix.length) {
       best = { rule, matchedLength };
@@ -59,17 +74,24 @@ function findRule(name: string, { rules }: RegistriesConf): FoundRule | undefine
   return best;
 }
 
-/** A prefix ends where a part of the name ends: `a.b/c` fits `a.b/c:1` and `a.b/c/d`, not `a.b/cd`. */
-function matchOf(name: string, prefix: string): number | undefined {
-  if (prefix.startsWith('*.')) {
-    const host = name.slice(0, name.indexOf('/'));
-    return host.endsWith(prefix.slice(1)) ? host.length : undefined;
-  }
+/**
+ * A prefix ends where a part of the name ends: `a.b/c` fits `a.b/c:1` and `a.b/c/d`, not `a.b/cd`. A
+ * wildcard without a port fits hosts with any.
+ */
+function matchOf(name: string, { prefix, isBlocked }: RegistryRule): number | undefined {
+  if (prefix.startsWith('*.')) return wildcardMatch(name.slice(0, name.indexOf('/')), prefix);
   if (!name.startsWith(prefix)) return undefined;
   const next = name.charAt(prefix.length);
-  // Behind a bare host a colon begins a port, and that is another registry.
-  const ends = prefix.includes('/') ? ['', ':', '/', '@'] : ['/'];
+  // Behind a bare host a colon begins a port, and that is another registry. Whoever blocks a host
+  // does not want to see it evaded by one, though, and podman lets nobody.
+  const ends = prefix.includes('/') ? ['', ':', '/', '@'] : isBlocked ? ['/', ':'] : ['/'];
   return ends.includes(next) ? prefix.length : undefined;
+}
+
+function wildcardMatch(host: string, prefix: string): number | undefined {
+  const suffix = prefix.slice(1);
+  const bare = suffix.includes(':') ? host : host.replace(/:[0-9]+$/, '');
+  return bare.endsWith(suffix) ? bare.length : undefined;
 }
 
 function servesFor({ pullFromMirror }: Mirror, { digest }: Reference): boolean {
@@ -111,7 +133,7 @@ function unusable(
 function blocked(name: string, rule: RegistryRule): EngineError {
   return new EngineError(
     'REGISTRY_BLOCKED',
-    `${quote(name)} may not be fetched: ${quote(rule.file)} blocks ${quote(rule.prefix)}`,
+    `${quote(name)} may not be used: ${quote(rule.file)} blocks ${quote(rule.prefix)}`,
     {
       hint: `Take "blocked" of the [[registry]] "${rule.prefix}" out of "${rule.file}" if it is meant to be used.`,
     },

@@ -141,17 +141,35 @@ describe('login', () => {
     });
   }
 
-  it('speaks plain http where registries.conf says that the registry is insecure', async () => {
-    await using proxy = await ForwardProxy.start({ port: registry.port });
+  /** The settings where registries.conf is `text`, and every host is `registry`. */
+  const configured = (text: string, proxy: ForwardProxy): EngineSettings => {
     const proxies = { http: `http://${proxy.host}`, https: `http://${proxy.host}` };
     const file = join(home.directory, 'registries.conf');
-    writeFileSync(file, '[[registry]]\nlocation = "registry.test:5000"\ninsecure = true\n');
+    writeFileSync(file, text);
     const system = { file, directory: join(home.directory, 'none.d') };
-    const request = { registry: 'registry.test:5000', username: 'me', password: 'password' };
-    const all = { ...settings(home.settings({ proxies })), registriesConf: { system } };
-    await loginToRegistry(all, request);
-    const targets = proxy.requests.map(({ target }) => target);
-    assert.deepEqual(new Set(targets), new Set(['http://registry.test:5000/v2/']));
+    return { ...settings(home.settings({ proxies })), registriesConf: { system } };
+  };
+  const REQUEST = { registry: 'registry.test:5000', username: 'me', password: 'password' };
+
+  for (const [name, rule] of [
+    ['the registry', 'location = "registry.test:5000"'],
+    ['all of its domain', 'prefix = "*.test"'],
+  ]) {
+    it(`speaks plain http where registries.conf says that ${name} is insecure`, async () => {
+      await using proxy = await ForwardProxy.start({ port: registry.port });
+      await loginToRegistry(configured(`[[registry]]\n${rule}\ninsecure = true\n`, proxy), REQUEST);
+      const targets = proxy.requests.map(({ target }) => target);
+      assert.deepEqual(new Set(targets), new Set(['http://registry.test:5000/v2/']));
+    });
+  }
+
+  it('sends no password to a registry that is blocked', async () => {
+    await using proxy = await ForwardProxy.start({ port: registry.port });
+    const text = '[[registry]]\nlocation = "registry.test:5000"\nblocked = true\ninsecure = true\n';
+    const attempt = loginToRegistry(configured(text, proxy), REQUEST);
+    await assert.rejects(attempt, engineError('REGISTRY_BLOCKED', /registry\.test:5000/));
+    assert.deepEqual(proxy.requests, []);
+    assert.equal(existsSync(home.docker.path), false);
   });
 
   it('leaves a broken file as it is', async () => {

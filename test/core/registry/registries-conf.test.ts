@@ -247,7 +247,13 @@ location = "wild-mirror.local"
 prefix = "*.moved.org"
 location = "moved.example.net"
 [[registry]]
+prefix = "*.ported.org:5000"
+location = "ported.example.net"
+[[registry]]
 location = "bad.org"
+blocked = true
+[[registry]]
+prefix = "*.worse.org"
 blocked = true
 [[registry]]
 prefix = "bad.org/good"
@@ -288,7 +294,10 @@ describe('the places of a reference', () => {
     ['example.com/foobar:1', ['example.com/foobar (insecure)']],
     ['example.com/foo/deep/er:1', ['deep.example.net/er']],
     ['a.b.wild.org/x:1', ['wild-mirror.local/x', 'a.b.wild.org/x']],
+    ['a.wild.org:5000/x:1', ['wild-mirror.local:5000/x', 'a.wild.org:5000/x']],
     ['wild.org/x:1', ['wild.org/x']],
+    ['a.ported.org:5000/x:1', ['ported.example.net/x']],
+    ['a.ported.org:5001/x:1', ['a.ported.org:5001/x']],
     ['notwild.org/x:1', ['notwild.org/x']],
     ['a.moved.org/x/y:1', ['moved.example.net/x/y']],
     ['bad.org/good/x:1', ['bad.org/good/x']],
@@ -315,12 +324,16 @@ describe('the places of a reference', () => {
 
   it('are none for what is blocked, and the message names file and prefix', async () => {
     const conf = await load({ 'main.conf': RULES });
-    for (const name of ['bad.org/x:1', 'bad.org/goods:1', `bad.org/x@${DIGEST}`]) {
+    const bad = ['bad.org/x:1', 'bad.org/goods:1', `bad.org/x@${DIGEST}`, 'bad.org:5000/x:1'];
+    const worse = ['a.worse.org/x:1', 'a.worse.org:5000/x:1', 'a.b.worse.org:80/x:1'];
+    for (const name of [...bad, ...worse]) {
       assert.throws(
         () => pullEndpoints(parseReference(name), conf),
-        engineError('REGISTRY_BLOCKED', /main\.conf" blocks "bad\.org"/),
+        engineError('REGISTRY_BLOCKED', /main\.conf" blocks "(bad|\*\.worse)\.org"/),
+        name,
       );
     }
+    assert.equal(pullEndpoints(parseReference('worse.org/x:1'), conf).length, 1);
   });
 });
 
