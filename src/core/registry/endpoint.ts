@@ -14,7 +14,7 @@ const DOCKER_HUB = 'registry-1.docker.io';
  * The URL below which a registry answers.
  *
  * @param registry host with an optional port, as in a reference.
- * @param insecureRegistries hosts with their port, compared exactly.
+ * @param insecureRegistries hosts with their port.
  */
 export function endpointOf(registry: string, insecureRegistries: readonly string[]): URL {
   const host = registry === 'docker.io' ? DOCKER_HUB : registry;
@@ -24,7 +24,15 @@ export function endpointOf(registry: string, insecureRegistries: readonly string
 
 /** Whether plain HTTP may be spoken with the host of `url`. */
 export function isPlainHttpAllowed(url: URL, insecureRegistries: readonly string[]): boolean {
-  return isLoopback(url.hostname) || insecureRegistries.includes(url.host);
+  return isLoopback(url.hostname) || isListed(url, insecureRegistries);
+}
+
+/** Whether an http URL is at one of these hosts, whatever their case; `HOST:80` and `HOST` are one. */
+export function isListed({ host }: URL, registries: readonly string[]): boolean {
+  return registries.some((listed) => {
+    const text = `http://${listed}`;
+    return /^[^/?#@\\\s]+$/.test(listed) && URL.canParse(text) && new URL(text).host === host;
+  });
 }
 
 /** Whether a host of a URL is this machine, by its name alone. */

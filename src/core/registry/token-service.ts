@@ -14,7 +14,7 @@
 import { EngineError, hideInMessages, quote } from '../errors.ts';
 import type { Challenge } from './challenge.ts';
 import { basicHeader, type Credentials } from './credentials.ts';
-import { redactUrl, refusalOf } from './endpoint.ts';
+import { isListed, redactUrl, refusalOf } from './endpoint.ts';
 import type { Answer } from './exchange.ts';
 import { statusError } from './registry-error.ts';
 
@@ -81,7 +81,7 @@ function realmRefusal(url: URL, { endpoint, insecureRegistries }: TokenClient): 
   if (url.hash !== '') return 'it has a fragment';
   const refusal = refusalOf(url, endpoint, insecureRegistries);
   if (refusal !== undefined || url.protocol === 'https:') return refusal;
-  if (url.hostname === endpoint.hostname || insecureRegistries.includes(url.host)) return undefined;
+  if (url.hostname === endpoint.hostname || isListed(url, insecureRegistries)) return undefined;
   return 'over plain http it must be on the host of the registry, or on a listed insecure one';
 }
 
