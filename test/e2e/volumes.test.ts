@@ -45,6 +45,26 @@ describe('volumes', NEEDS_ROOT, () => {
     return output.split('\n').filter(Boolean);
   }
 
+  it('are in use from the moment that a container is created with them', async () => {
+    await home.succeed([
+      'create',
+      '--name',
+      'waits',
+      '-v',
+      'reserved:/data',
+      IMAGE,
+      'cat',
+      '/data/file',
+    ]);
+    const refused = await home.run(['volume', 'rm', 'reserved']);
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /"reserved" is in use by the container [0-9a-f]{12} \("waits"\)/);
+    await home.succeed(['volume', 'prune', '--all', '--force']);
+    assert.ok((await names()).includes('reserved'));
+    await home.succeed(['rm', 'waits']);
+    await home.succeed(['volume', 'rm', 'reserved']);
+  });
+
   it('keep what containers write, begin with the content of the image, and go', async () => {
     assert.equal(await home.succeed(['volume', 'create', '--label', 'a=1', 'db']), 'db\n');
     const first = await sh(

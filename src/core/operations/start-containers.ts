@@ -22,7 +22,7 @@ type DetachedHooks = Omit<RunHooks, 'signals'>;
 
 /**
  * `create` and `prepare`: makes a container that waits for its start, and returns its id. Nothing of
- * it is mounted or runs.
+ * it is mounted or runs; its named volumes are there and in use.
  *
  * @throws EngineError of almost every code; then there is no container
  */
@@ -36,6 +36,12 @@ export async function createWaiting(
   using container = await createContainer(engine, { options, image, ...hooks });
   saveContainerId(options.uuidFile, container.id);
   makeContainerDirectories(container.directory);
+  if (options.mounts.some(({ type }) => type === 'volume')) {
+    const { reserveVolumes } = await import('./reserve-volumes.ts');
+    const waiting = hooks.signal === undefined ? {} : { signal: hooks.signal };
+    const { dataDir } = engine.settings;
+    await reserveVolumes(options.mounts, { container, dataDir, ...waiting });
+  }
   container.keepUntilStarted();
   cidFile?.write(container.id);
   return container.id;

@@ -150,8 +150,8 @@ describe('loading an archive', () => {
     ]);
     const [ofArchive] = await loadImages(temp.engine, { path: saved });
     assert.deepEqual(ofArchive?.references, []);
-    await fetchImage(temp.engine, `docker-archive:${saved}`, {});
-    await fetchImage(temp.engine, `oci-archive:${layout}:${stolen}`, {});
+    await fetchImage(temp.engine, `docker-archive:${saved}`, { pullPolicy: 'update' });
+    await fetchImage(temp.engine, `oci-archive:${layout}:${stolen}`, { pullPolicy: 'update' });
     const names = temp.engine.store.readReferences().map(({ reference }) => reference);
     assert.ok(!names.includes(stolen));
   });

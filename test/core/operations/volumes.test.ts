@@ -18,6 +18,7 @@ import { inspectVolumes, listVolumes } from '../../../src/core/operations/list-v
 import { provideVolumes } from '../../../src/core/operations/provide-volumes.ts';
 import { removeContainers } from '../../../src/core/operations/remove-containers.ts';
 import { pruneVolumes, removeVolumes } from '../../../src/core/operations/remove-volumes.ts';
+import { reserveVolumes } from '../../../src/core/operations/reserve-volumes.ts';
 import { sweepVolumes } from '../../../src/core/operations/sweep-volumes.ts';
 import type { WantedVolume } from '../../../src/core/runtime/volumes.ts';
 import { tempEngine } from '../../support/temp-engine.ts';
@@ -49,6 +50,33 @@ async function containerWith(
 function namesOf(engine: Engine): string[] {
   return listVolumes(engine).map(({ name }) => name);
 }
+
+describe('reserveVolumes', () => {
+  it('keeps the named volumes of a container that waits for its start, and fills them then', async () => {
+    using temp = tempEngine();
+    const { dataDir } = temp.engine.settings;
+    const content = join(temp.directory, 'image');
+    mkdirSync(content);
+    writeFileSync(join(content, 'file'), 'of the image');
+    using container = ContainerStore.create(dataDir, SPECIMEN);
+    const common = { type: 'volume', destination: '/data', readOnly: false, copyUp: true } as const;
+    const mounts = [
+      { ...common, name: 'db', labels: { a: '1' } },
+      { ...common, destination: '/x' },
+    ];
+    await reserveVolumes(mounts, { container, dataDir });
+    await reserveVolumes(mounts, { container, dataDir });
+    await createVolume(temp.engine, { name: 'unused' });
+    const { removed, failures } = await removeVolumes(temp.engine, ['db', 'unused']);
+    assert.deepEqual(removed, ['unused']);
+    assert.equal(failures[0]?.error.code, 'VOLUME_IN_USE');
+    assert.deepEqual((await pruneVolumes(temp.engine, { all: true })).removed, []);
+    const [volume] = inspectVolumes(temp.engine, ['db']);
+    assert.deepEqual([volume?.labels, volume?.usedBy], [{ a: '1' }, [container.id]]);
+    const [path = ''] = await provideVolumes([{ ...WANTED, content }], { container, dataDir });
+    assert.deepEqual(readdirSync(path), ['file']);
+  });
+});
 
 describe('provideVolumes', () => {
   it('makes what is missing, with labels, and says who uses it', async () => {
