@@ -39,3 +39,8 @@ export function isColourWelcome(stream: 'stdout' | 'stderr'): boolean {
 export function isTerminal(stream: 'stdin' | 'stdout'): boolean {
   return isatty(stream === 'stdin' ? 0 : 1);
 }
+
+/** Whether lines on standard output can be drawn again in place. */
+export function canRedraw(): boolean {
+  return isatty(1) && terminalManners().canMoveCursor;
+}
