@@ -6,6 +6,7 @@ import { writeStderr } from './output.ts';
 const MAX_PASSWORD_BYTES = 64 * 1024;
 const CONTROL_C = '\u0003';
 const CONTROL_D = '\u0004';
+const CONTROL_U = '\u0015';
 const ERASE = new Set(['\u0008', '\u007f']);
 
 /**
@@ -86,6 +87,7 @@ export class Prompt implements Disposable {
         }
         if (character === CONTROL_C) process.kill(process.pid, 'SIGINT');
         else if (character === CONTROL_D && line === '') reject(inputEnded());
+        else if (character === CONTROL_U) line = '';
         else if (ERASE.has(character)) line = [...line].slice(0, -1).join('');
         else line += character;
       }

@@ -130,7 +130,8 @@ describe('a registry with users, TLS and a proxy before it', () => {
     await asked('Username: ');
     child.stdin.write(`${REGISTRY_USER}\r`);
     await asked('Password: ');
-    child.stdin.write(`x\u007f${REGISTRY_PASSWORD}\r`);
+    // Control-U takes back all, and backspace one.
+    child.stdin.write(`wrong\u0015x\u007f${REGISTRY_PASSWORD}\r`);
     assert.equal(await ended, 0, shown);
     assert.match(shown, /Username: me\r\nPassword: \r\n[\s\S]*Login Succeeded\r\n$/);
     const { auths } = JSON.parse(

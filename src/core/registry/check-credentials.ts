@@ -1,4 +1,5 @@
 /** Whether a registry takes our credentials. */
+import { EngineError } from '../errors.ts';
 import type { CredentialSource } from './credentials.ts';
 import { endpointOf } from './endpoint.ts';
 import type { RegistryOptions } from './registry-client.ts';
@@ -44,7 +45,16 @@ export async function checkCredentials(
       await answer.body.discard();
       return { identityToken: transport.identityToken };
     } catch (error) {
-      await retrier.pause(error, signal);
+      await retrier.pause(asRefused(error), signal);
     }
   }
+}
+
+/** The client's own hint, to log in, is of no use to whoever does just that. */
+function asRefused(error: unknown): unknown {
+  if (!(error instanceof EngineError) || error.code !== 'REGISTRY_UNAUTHORIZED') return error;
+  return new EngineError(error.code, error.message, {
+    hint: 'Check user name and password; some registries want an access token as the password.',
+    cause: error,
+  });
 }

@@ -97,25 +97,38 @@ function tlsError(error: unknown, what: string, host: string, code: string): Eng
   if (why === undefined) {
     return new EngineError(
       'REGISTRY_UNAVAILABLE',
-      `${what}: the TLS connection to ${host} failed (${code}: ${messageOf(error)})`,
+      `${what}: the TLS connection to ${host} failed (${code}: ${tlsReason(error)})`,
       {
         cause: error,
         hint: `If "${host}" speaks plain http and its network is trusted, use --insecure-registry ${host}.`,
       },
     );
   }
-  const isUnknown = why.startsWith('no trusted');
   const names = code === 'ERR_TLS_CERT_ALTNAME_INVALID' ? `; ${messageOf(error)}` : '';
   return new EngineError(
     'REGISTRY_UNAVAILABLE',
     `${what}: ${host} cannot be trusted: ${why} (${code}${names})`,
     {
       cause: error,
-      hint: isUnknown
-        ? `Put the certificate of its authority into "/etc/containers/certs.d/${host}/ca.crt".`
-        : `The certificate of "${host}" must be renewed; dray does not speak to it before.`,
+      hint: trustHint(why, host),
     },
   );
+}
+
+function trustHint(why: string, host: string): string {
+  if (why.startsWith('no trusted')) {
+    return `Put the certificate of its authority into "/etc/containers/certs.d/${host}/ca.crt".`;
+  }
+  return why.endsWith('another name')
+    ? 'Use a name that the certificate is for, or have it issued for this one, too.'
+    : `The certificate of "${host}" must be renewed; dray does not speak to it before.`;
+}
+
+/** OpenSSL's own words, such as `wrong version number`, without addresses and source files. */
+function tlsReason(error: unknown): string {
+  const message = messageOf(error);
+  const reason = /:SSL routines:[^:]*:([^:]+):/.exec(message)?.[1] ?? message;
+  return reason === 'wrong version number' ? 'what answers there does not speak TLS' : reason;
 }
 
 function otherError(error: unknown, what: string, host: string): EngineError {

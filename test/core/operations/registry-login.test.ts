@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { EngineError } from '../../../src/core/errors.ts';
 import type { EngineSettings } from '../../../src/core/operations/engine.ts';
 import {
   loginToRegistry,
@@ -65,7 +66,11 @@ describe('login', () => {
   });
 
   it('keeps nothing that the registry refused', async () => {
-    await assert.rejects(login(registry.host, 'wrong-one'), engineError('REGISTRY_UNAUTHORIZED'));
+    await assert.rejects(login(registry.host, 'wrong-one'), (error) => {
+      engineError('REGISTRY_UNAUTHORIZED')(error);
+      assert.match(error instanceof EngineError ? (error.hint ?? '') : '', /^Check user name/);
+      return true;
+    });
     assert.equal(existsSync(home.docker.path), false);
   });
 

@@ -15,6 +15,7 @@ import {
 import { type Issued, TestAuthority } from '../../support/authority.ts';
 import { engineError } from '../../support/engine-errors.ts';
 import { QUICK } from '../../support/registry-clients.ts';
+import { TestRegistry } from '../../support/test-registry.ts';
 
 let authority: TestAuthority;
 let good: Issued;
@@ -179,7 +180,19 @@ describe('a connection is refused', () => {
 
   it('when its certificate is for another name', async () => {
     await using server = await TlsServer.start(misnamed);
-    await assertRefused(server, /for another name.*127\.0\.0\.1/);
+    const hint = await assertRefused(server, /for another name.*127\.0\.0\.1/);
+    assert.match(hint, /a name that the certificate is for/);
+  });
+
+  it('when what answers is no TLS, in words without addresses and source files', async () => {
+    await using plain = await TestRegistry.start();
+    await assert.rejects(
+      reach(plain.host),
+      engineError(
+        'REGISTRY_UNAVAILABLE',
+        /failed \(EPROTO: what answers there does not speak TLS\)$/,
+      ),
+    );
   });
 });
 
