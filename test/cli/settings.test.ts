@@ -13,13 +13,16 @@ afterEach(() => {
 
 describe('resolveSettings', () => {
   it('has defaults', () => {
-    const { registries, registriesConf, ...settings } = resolveSettings({}, '1.0.0');
+    const { registries, registriesConf, supervisor, ...settings } = resolveSettings({}, '1.0.0');
     assert.equal(registries?.loginFile?.path, '/root/.docker/config.json');
     assert.equal(registriesConf?.user, undefined);
+    assert.equal(supervisor?.at(0), process.argv[0]);
+    assert.equal(supervisor?.at(-1)?.split('/').at(-1), 'supervisor-main.ts');
     assert.deepEqual(settings, {
       dataDir: '/var/lib/dray',
       runDir: '/run/dray',
       insecureRegistries: [],
+      network: { configDir: '/etc/dray/net.d', pluginDirs: ['/opt/cni/bin', '/usr/lib/cni'] },
       trustPolicyFile: '/etc/dray/trust.json',
       containersPolicyFile: '/etc/containers/policy.json',
       version: '1.0.0',
