@@ -2,6 +2,7 @@
 import { escapeControls } from '../core/errors.ts';
 import type { ContainerInfo } from '../core/operations/list-containers.ts';
 import {
+  labelOf,
   labelWords,
   mountWords,
   portWords,
@@ -69,10 +70,6 @@ export function containerFormatRow(container: ContainerInfo, style: ContainerSty
     State: stateWord(container),
     Status: statusWords(container, now),
   };
-}
-
-function labelOf(labels: Readonly<Record<string, string>>, key: string): string {
-  return Object.hasOwn(labels, key) ? escapeControls(labels[key] ?? '') : '';
 }
 
 /** docker's columns of `ps`, by the names of fields. */

@@ -1,5 +1,6 @@
 /** What the state, the ports, the mounts and the sizes of a container are called, as docker does. */
 import { isIPv6 } from 'node:net';
+import { escapeControls } from '../core/errors.ts';
 import type { ContainerInfo } from '../core/operations/list-containers.ts';
 import { decimalSize, ellipsis, spanWords } from './docker-words.ts';
 
@@ -71,4 +72,9 @@ export function labelWords(labels: Readonly<Record<string, string>>): string {
     .map(([key, value]) => `${key}=${value}`)
     .sort()
     .join(',');
+}
+
+/** The value of a label; nothing when there is none. It has no control characters. */
+export function labelOf(labels: Readonly<Record<string, string>>, key: string): string {
+  return Object.hasOwn(labels, key) ? escapeControls(labels[key] ?? '') : '';
 }

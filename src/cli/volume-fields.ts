@@ -1,9 +1,13 @@
 /** What the commands of volumes show. */
+
+import { escapeControls } from '../core/errors.ts';
 import type { VolumeInfo } from '../core/operations/list-volumes.ts';
 import type { VolumeRemoval } from '../core/operations/remove-volumes.ts';
+import { labelOf, labelWords } from './container-words.ts';
 import { errorJson } from './error-report.ts';
 import { formatAge } from './humanize.ts';
 import { timeJson } from './image-json.ts';
+import type { FormatRow } from './template/format-flag.ts';
 
 /** Titles of the columns of `volume list`; the first two are docker's. */
 export const VOLUME_TITLES = ['DRIVER', 'VOLUME NAME', 'CREATED', 'CONTAINERS'] as const;
@@ -30,17 +34,31 @@ export function volumeJson(volume: VolumeInfo) {
   };
 }
 
-/** One line of `volume list --format json`, with docker's fields. */
-export function volumeListing({ name, labels, mountpoint, usedBy }: VolumeInfo) {
+/** Titles of the fields of docker's `volume ls --format`. */
+export const VOLUME_FIELD_TITLES: FormatRow = {
+  Availability: 'AVAILABILITY',
+  Driver: 'DRIVER',
+  Group: 'GROUP',
+  Label: (key: unknown) => escapeControls(String(key)),
+  Labels: 'LABELS',
+  Links: 'LINKS',
+  Mountpoint: 'MOUNTPOINT',
+  Name: 'VOLUME NAME',
+  Scope: 'SCOPE',
+  Size: 'SIZE',
+  Status: 'STATUS',
+};
+
+/** docker's fields of one volume. Texts have no control characters. */
+export function volumeListing({ name, labels, mountpoint, usedBy }: VolumeInfo): FormatRow {
   return {
     Availability: 'N/A',
     Driver: DRIVER,
     Group: 'N/A',
-    Labels: Object.entries(labels)
-      .map(([key, value]) => `${key}=${value}`)
-      .join(','),
+    Label: (key: unknown) => labelOf(labels, String(key)),
+    Labels: escapeControls(labelWords(labels)),
     Links: String(usedBy.length),
-    Mountpoint: mountpoint,
+    Mountpoint: escapeControls(mountpoint),
     Name: name,
     Scope: DRIVER,
     Size: 'N/A',

@@ -106,6 +106,7 @@ const JSON_SAMPLES = {
       sizeBytes: 1,
       importedAt: at,
       lastUsedAt: at,
+      manifestDigest: imageId,
       isDamaged: false,
     }),
   ],

@@ -9,10 +9,21 @@ import { jsonText } from './values.ts';
 /** A parsed template. Each call makes the text of one result. */
 export type Template = (data: unknown) => string;
 
-/** `--format` of `inspect`, `info` and `version`: a template that stands as it is. @throws EngineError `USAGE_INVALID` */
+/** A template of `--format` that stands as it is. @throws EngineError `USAGE_INVALID` */
 export function compileTemplate(text: string): Template {
   const nodes = parseTemplate(text, [...FUNCTIONS.keys()]);
   return (data) => evaluateTemplate(nodes, data, FUNCTIONS);
+}
+
+/**
+ * `--format` of `info` and `version`: `json` or a template. Undefined
+ * when there is none.
+ *
+ * @throws EngineError `USAGE_INVALID`
+ */
+export function dataPrinter(format: string | undefined): Template | undefined {
+  if (format === undefined || format === '') return undefined;
+  return format === 'json' ? (data) => jsonText(data) : compileTemplate(format);
 }
 
 /** A row of a list: fields as docker names them. Texts have no control characters. */

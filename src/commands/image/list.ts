@@ -7,10 +7,12 @@ import {
   parseFieldNames,
   sortImages,
 } from '../../cli/image-fields.ts';
+import { IMAGE_TITLES, imageFormatRow } from '../../cli/image-format.ts';
 import { imageJson } from '../../cli/image-json.ts';
 import { printLine, writeStderr } from '../../cli/output.ts';
 import { noticeLine } from '../../cli/progress-lines.ts';
 import { tableLines } from '../../cli/table.ts';
+import { parseListFormat } from '../../cli/template/format-flag.ts';
 import type { ProgressEvent } from '../../core/progress.ts';
 
 /** `dray image list`. */
@@ -19,7 +21,14 @@ export default class ImageList extends BaseCommand {
   static override aliases = ['images'];
   static override enableJsonFlag = true;
   static override flags = {
-    full: Flags.boolean({ description: 'show whole ids, bytes, and times in full' }),
+    format: Flags.string({
+      description: 'json, a Go template for each line, or "table" and a template',
+      helpValue: 'FORMAT',
+    }),
+    full: Flags.boolean({
+      description: 'show whole ids, bytes, and times in full',
+      aliases: ['no-trunc'],
+    }),
     'no-legend': Flags.boolean({ description: 'leave the line of titles out' }),
     fields: Flags.string({
       description: 'show these columns in this order',
@@ -37,13 +46,18 @@ export default class ImageList extends BaseCommand {
 
   async run() {
     const { flags } = await this.parse(ImageList);
+    const format = flags.format === undefined ? undefined : parseListFormat(flags.format);
     const engine = await this.openEngine(flags);
     const { listImages } = await import('../../core/operations/list-images.ts');
     const images = sortImages(listImages(engine, { onProgress: printNotice }), {
       by: flags.sort,
       isDescending: flags.order === 'desc',
     });
-    if (!this.jsonEnabled()) {
+    if (format !== undefined && !flags.quiet && !this.jsonEnabled()) {
+      const style = { isFull: flags.full, now: new Date() };
+      const rows = images.map((image) => imageFormatRow(image, style));
+      for (const line of await format.lines(rows, IMAGE_TITLES)) printLine(line);
+    } else if (!this.jsonEnabled()) {
       const fields = parseFieldNames(flags.fields);
       const style = { isFull: flags.full, now: new Date() };
       const ids = new Set(images.map(({ imageId }) => bareImageId(imageId, style)));

@@ -1,9 +1,16 @@
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../../cli/base-command.ts';
-import { printJson, printLine } from '../../cli/output.ts';
+import { printLine } from '../../cli/output.ts';
 import { parseListFilters } from '../../cli/parse/volume-filter.ts';
 import { tableLines } from '../../cli/table.ts';
-import { VOLUME_TITLES, volumeJson, volumeListing, volumeRow } from '../../cli/volume-fields.ts';
+import { parseListFormat } from '../../cli/template/format-flag.ts';
+import {
+  VOLUME_FIELD_TITLES,
+  VOLUME_TITLES,
+  volumeJson,
+  volumeListing,
+  volumeRow,
+} from '../../cli/volume-fields.ts';
 
 /** `dray volume list`. */
 export default class VolumeList extends BaseCommand {
@@ -18,8 +25,9 @@ export default class VolumeList extends BaseCommand {
       multiple: true,
       multipleNonGreedy: true,
     }),
-    format: Flags.option({ options: ['json'] as const })({
-      description: 'json: one object with the fields of docker on each line',
+    format: Flags.string({
+      description: 'json, a Go template for each line, or "table" and a template',
+      helpValue: 'FORMAT',
     }),
     'no-legend': Flags.boolean({ description: 'leave the line of titles out' }),
     quiet: Flags.boolean({ char: 'q', description: 'print names only' }),
@@ -28,11 +36,13 @@ export default class VolumeList extends BaseCommand {
   async run() {
     const { flags } = await this.parse(VolumeList);
     const isWanted = parseListFilters(flags.filter ?? []);
+    const format = flags.format === undefined ? undefined : parseListFormat(flags.format);
     const engine = await this.openEngine(flags);
     const { listVolumes } = await import('../../core/operations/list-volumes.ts');
     const volumes = listVolumes(engine).filter(isWanted);
-    if (flags.format === 'json') {
-      for (const volume of volumes) printJson(volumeListing(volume), 0);
+    if (format !== undefined && !flags.quiet && !this.jsonEnabled()) {
+      const rows = volumes.map(volumeListing);
+      for (const line of await format.lines(rows, VOLUME_FIELD_TITLES)) printLine(line);
     } else if (!this.jsonEnabled()) {
       const now = new Date();
       const titles = flags['no-legend'] ? [] : [VOLUME_TITLES];

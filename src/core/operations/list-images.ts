@@ -14,6 +14,9 @@ export interface ImageListing {
   /** Bytes of the image as its registry counts them: compressed layers, config and manifest. */
   readonly sizeBytes: number;
   readonly importedAt: Date;
+  /** When the image was made, as it says; undefined when it does not. */
+  readonly createdAt?: Date;
+  readonly manifestDigest: string;
   readonly lastUsedAt: Date;
   /** A file of it is missing, or its summary unreadable; `image verify` tells more. */
   readonly isDamaged: boolean;
@@ -36,11 +39,15 @@ export function listImages(
 function listing(engine: Engine, record: ImageRecord): ImageListing {
   const { dataDir } = engine.settings;
   const importedAt = new Date(record.importedAt);
+  const content = findContent(dataDir, record);
+  const createdAt = content?.summary.createdAt;
   return {
     imageId: record.imageId,
     reference: record.reference,
-    sizeBytes: findContent(dataDir, record)?.sizeBytes ?? record.manifest.size,
+    sizeBytes: content?.sizeBytes ?? record.manifest.size,
     importedAt,
+    ...(createdAt === undefined ? {} : { createdAt: new Date(createdAt) }),
+    manifestDigest: record.manifest.digest,
     lastUsedAt: lastUsedAt(dataDir, record.imageId) ?? importedAt,
     isDamaged: !isImageComplete(dataDir, record),
   };
