@@ -199,6 +199,15 @@ function sweepDead(dataDir: string): Container[] {
   return claimed;
 }
 
+/** Whether `sweepDead` would find something to do. Takes no lock, and costs a few looks each. */
+function hasDead(dataDir: string): boolean {
+  return containerEntries(dataDir).some(({ id, suffix }) => {
+    const directory = `${containerDir(dataDir, id)}${suffix}`;
+    const isOpen = suffix !== '' || isUnfinished(directory);
+    return isOpen && !FileLock.isHeld(lockPath(directory));
+  });
+}
+
 function claimDead(dataDir: string, id: ContainerId): Container[] {
   const directory = containerDir(dataDir, id);
   if (!isUnfinished(directory) || FileLock.isHeld(lockPath(directory))) return [];
@@ -264,6 +273,7 @@ export const ContainerStore = {
   find,
   claim,
   awaitWatches,
+  hasDead,
   sweepDead,
   contentInUse,
 } as const;

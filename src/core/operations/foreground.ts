@@ -1,6 +1,6 @@
 /** A container whose supervisor is this process, on this process's own descriptors. */
 import { isatty } from 'node:tty';
-import type { Container } from '../container/container-store.ts';
+import { type Container, ContainerStore } from '../container/container-store.ts';
 import type { OperationOptions } from '../progress.ts';
 import type { RunOptions } from '../runtime/run-options.ts';
 import type { ContainerExit } from '../runtime/runc.ts';
@@ -90,8 +90,15 @@ async function superviseWith(
 
 /** What dead containers have left is removed while this one runs, so that no start waits for it. */
 function sweepSoon(engine: Engine): void {
-  setImmediate(async () => {
-    const { sweepQuietly } = await import('./dead-containers.ts');
-    await sweepQuietly(engine, { waits: false });
+  setImmediate(() => {
+    // Nothing that is wrong with another container may end this one.
+    sweepIfNeeded(engine).catch(() => {});
   });
+}
+
+async function sweepIfNeeded(engine: Engine): Promise<void> {
+  // What sweeping needs is loaded only when there is something to sweep.
+  if (!ContainerStore.hasDead(engine.settings.dataDir)) return;
+  const { sweepQuietly } = await import('./dead-containers.ts');
+  await sweepQuietly(engine, { waits: false });
 }

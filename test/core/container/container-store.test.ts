@@ -249,9 +249,10 @@ describe('sweepDead', () => {
     writeFileSync(join(damaged.directory, 'record.json'), '');
     for (const each of [neverStarted, kept, toRemove, damaged, waiting]) each[Symbol.dispose]();
     const expected = [neverStarted.id, toRemove.id, damaged.id].sort();
+    assert.equal(ContainerStore.hasDead(temp.path), true);
     assert.deepEqual(sweep(temp).sort(), expected);
     assert.deepEqual(temp.names(), [alive.id, kept.id, waiting.id].sort());
-    assert.deepEqual(sweep(temp), []);
+    assert.deepEqual([ContainerStore.hasDead(temp.path), sweep(temp)], [false, []]);
   });
 
   it('hands out what is to be kept and has no end yet, once', () => {
