@@ -12,6 +12,8 @@ import {
 } from '../trust/accept-signatures.ts';
 import { invalidPolicy } from '../trust/policy-json.ts';
 import { parsePublicKey, type TrustedKey } from '../trust/public-key.ts';
+
+import { describeIdentity } from '../trust/signed-identity.ts';
 import { describeRule, type KeySource, ruleFor, type TrustRule } from '../trust/trust-policy.ts';
 import type { Engine, EngineSettings } from './engine.ts';
 import type { ImageTrust, StoredTrustOptions, TrustOptions } from './trust-options.ts';
@@ -57,7 +59,8 @@ export function openTrust(
       const found = await findSignatures(places.places, context, isEnough);
       const unmet = unmetRequirement(requirements, subject, found.verified);
       if (unmet === undefined) return found.verified;
-      throw refused(reference, rule, describeUnmet(unmet, subject, found));
+      const why = describeUnmet(unmet, subject, found);
+      throw refused(reference, rule, why, found.isIncomplete ? UNREACHABLE : UNSIGNED);
     },
     refusal: (record) => {
       const asked = describeKeys(unmetBy(record)?.keys ?? []);
@@ -167,7 +170,15 @@ function readKeyFile(path: string, file: string): string {
   }
 }
 
-function refused(reference: Reference, rule: TrustRule, why: string | undefined): EngineError {
+const UNSIGNED = 'Ask whoever publishes it for a signature';
+const UNREACHABLE = 'Try again when the registry can be reached';
+
+function refused(
+  reference: Reference,
+  rule: TrustRule,
+  why: string | undefined,
+  advice = UNSIGNED,
+): EngineError {
   const name = quote(formatReference(reference));
   const ruling = describeRule(rule);
   return why === undefined
@@ -175,20 +186,23 @@ function refused(reference: Reference, rule: TrustRule, why: string | undefined)
         hint: 'Run "dray trust list" to see the rules, or use the image all the same with --insecure-options=image.',
       })
     : new EngineError('TRUST_REFUSED', `the image ${name} is refused: ${ruling} ${why}`, {
-        hint: 'Ask whoever publishes it for a signature, or use the image all the same with --insecure-options=image.',
+        hint: `${advice}, or use the image all the same with --insecure-options=image.`,
       });
 }
 
 function describeUnmet(
   { keys, identity }: KeyRequirement,
-  { digests }: SignedSubject,
+  { reference, digests }: SignedSubject,
   { verified, problems }: SignatureSearch,
 ): string {
-  const misnamed = verified.map(
-    ({ identity: signed }) =>
-      `a signature names ${signed === undefined ? 'no repository' : quote(signed)}, which ${quote(identity.type)} does not accept`,
+  const type = identity.type === 'ownRepository' ? '' : ` (${identity.type})`;
+  const accepted = `the rule accepts ${describeIdentity(identity, reference)}${type}`;
+  const unfit = verified.map(({ identity: signed, key }) =>
+    keys.some(({ fingerprint }) => fingerprint === key)
+      ? `a signature names ${signed === undefined ? 'no repository' : quote(signed)}, and ${accepted}`
+      : `a signature is by the key ${key} alone`,
   );
-  const reasons = [...misnamed, ...problems];
+  const reasons = [...unfit, ...problems];
   const more =
     reasons.length > SHOWN_PROBLEMS ? `; and ${reasons.length - SHOWN_PROBLEMS} more` : '';
   const found =

@@ -2,7 +2,7 @@
  * Whether there is a signature policy at all. Every run asks, so that nothing else of it is loaded
  * where there is none.
  */
-import { statSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import type { Reference } from '../oci/reference.ts';
 import type { ImageRecord } from '../store/image-store.ts';
 import type { Engine, EngineSettings } from './engine.ts';
@@ -46,5 +46,5 @@ function hasPolicy({ trustPolicyFile, containersPolicyFile }: EngineSettings): b
 
 /** Anything but a plain absence counts: a policy that cannot be read must not count as none. */
 function isThere(path: string | undefined): boolean {
-  return path !== undefined && statSync(path, { throwIfNoEntry: false }) !== undefined;
+  return path !== undefined && lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }

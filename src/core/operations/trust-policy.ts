@@ -3,6 +3,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -186,7 +187,11 @@ function readPolicy(path: string, check: (found: Stats, path: string) => void): 
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return undefined;
+    if (hasErrno(error, 'ENOENT')) {
+      if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+      // Taken for no policy at all, it would let every image in.
+      throw invalidPolicy(path, 'is a link to nothing');
+    }
     const why = error instanceof Error ? error.message : String(error);
     throw invalidPolicy(path, `cannot be read: ${why}`);
   }

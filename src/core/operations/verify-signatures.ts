@@ -38,6 +38,8 @@ export interface SignatureSearch {
   readonly verified: readonly VerifiedSignature[];
   /** Why other signatures are not good, or could not be read. Sentences without a full stop. */
   readonly problems: readonly string[];
+  /** Whether a place did not answer, so that there may be more signatures. */
+  readonly isIncomplete: boolean;
 }
 
 /**
@@ -54,19 +56,31 @@ export async function findSignatures(
   isEnough: (verified: readonly VerifiedSignature[]) => boolean,
 ): Promise<SignatureSearch> {
   const verified: VerifiedSignature[] = [];
-  const problems: string[] = [];
+  const problems = new Set<string>();
+  let isIncomplete = false;
   for await (const found of signaturesOf(places, context)) {
-    if (typeof found === 'string') problems.push(found);
-    else {
+    if ('problem' in found) {
+      problems.add(found.problem);
+      isIncomplete ||= found.isUnreachable;
+    } else {
       verified.push(found);
       if (isEnough(verified)) break;
     }
   }
-  return { verified, problems };
+  return { verified, problems: [...problems], isIncomplete };
 }
 
-/** Good signatures, and problems as text. */
-type Finding = VerifiedSignature | string;
+/** Why something is no good signature. */
+interface Problem {
+  readonly problem: string;
+  readonly isUnreachable: boolean;
+}
+
+type Finding = VerifiedSignature | Problem;
+
+function problemOf(problem: string): Problem {
+  return { problem, isUnreachable: false };
+}
 
 async function* signaturesOf(
   places: readonly SignaturePlace[],
@@ -95,7 +109,10 @@ async function* guarded(
     yield* source();
   } catch (error) {
     if (!(error instanceof EngineError) || error.code === 'CANCELLED') throw error;
-    yield `${what} cannot be read: ${error.message}`;
+    yield {
+      problem: `${what} cannot be read: ${error.message}`,
+      isUnreachable: error.code === 'REGISTRY_UNAVAILABLE',
+    };
   }
 }
 
@@ -116,7 +133,9 @@ async function* ofReferrers(
 ): AsyncGenerator<Finding> {
   const referrers = await listReferrers(place, wanted);
   if (referrers.length > MAX_REFERRERS) {
-    yield `${wanted.digest} has ${referrers.length} referrers; ${MAX_REFERRERS} are looked at`;
+    yield problemOf(
+      `${wanted.digest} has ${referrers.length} referrers; ${MAX_REFERRERS} are looked at`,
+    );
   }
   for (const { digest } of referrers.slice(0, MAX_REFERRERS)) {
     const manifest = await place.manifest(digest);
@@ -149,7 +168,7 @@ async function* ofManifest(
       const result = await verifyLayer(place, layer, context);
       yield result.isGood
         ? result.signature
-        : `the signature ${layer.digest} in ${where} does not count: ${result.why}`;
+        : problemOf(`the signature ${layer.digest} in ${where} does not count: ${result.why}`);
     });
   }
 }

@@ -2,7 +2,7 @@
  * Whether a signature is for the name under which an image is used: `signedIdentity` of
  * containers-policy.json(5). Pure.
  */
-import { EngineError } from '../errors.ts';
+import { EngineError, quote } from '../errors.ts';
 import { parseReference, type Reference } from '../oci/reference.ts';
 
 /** Which name a signature must hold. */
@@ -47,6 +47,34 @@ export function isIdentityAccepted(
       return remapped !== undefined && isRepoDigestOrExact(claimed, remapped);
     }
   }
+}
+
+/** What `isIdentityAccepted` accepts for `reference`, for messages: `the repository "quay.io/app"`. */
+export function describeIdentity(identity: SignedIdentity, reference: Reference): string {
+  const repository = (name: string): string => `the repository ${quote(name)}`;
+  switch (identity.type) {
+    case 'ownRepository':
+    case 'matchRepository':
+      return repository(nameOf(reference));
+    case 'matchExact':
+      return quote(textOf(reference));
+    case 'matchRepoDigestOrExact':
+      return describeExact(reference);
+    case 'exactReference':
+      return quote(identity.dockerReference);
+    case 'exactRepository':
+      return repository(identity.dockerRepository);
+    case 'remapIdentity': {
+      const remapped = remap(reference, identity);
+      return remapped === undefined ? 'no name at all' : describeExact(remapped);
+    }
+  }
+}
+
+function describeExact(reference: Reference): string {
+  return reference.digest === undefined
+    ? quote(textOf(reference))
+    : `the repository ${quote(nameOf(reference))}`;
 }
 
 /** A name with what follows it, as it stands: no tag is added. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { EngineError } from '../../../src/core/errors.ts';
 import type { Digest } from '../../../src/core/oci/digest.ts';
@@ -369,6 +369,19 @@ describe('an image that is in the store', () => {
     await here.run({ pullPolicy: 'never' });
   });
 
+  it('is refused, and not said to lack a signature, when the registry does not answer', async () => {
+    await using here = await scene();
+    await here.fetch();
+    await here.require(KEY);
+    await here.registry[Symbol.asyncDispose]();
+    const error: unknown = await here.run().catch((thrown: unknown) => thrown);
+    assert.ok(refusal(/cannot be read: cannot reach/)(error));
+    assert.ok(error instanceof EngineError);
+    assert.match(error.hint ?? '', /^Try again when the registry can be reached/);
+    const repeated = error.message.match(/the signatures that refer to/g);
+    assert.equal(repeated?.length, 1);
+  });
+
   it('is judged by the policy of today', async () => {
     await using here = await scene();
     const { settings } = here.temp.engine;
@@ -463,7 +476,7 @@ describe('policy files', () => {
     write({ default: [accept], transports: { docker: { [here.repository]: [signed] } } });
     await assert.rejects(here.fetch(), refusal(/podman.pub.*no signature/));
     here.sign(KEY, digest, here.repository);
-    await assert.rejects(here.fetch(), refusal(/"matchRepoDigestOrExact" does not accept/));
+    await assert.rejects(here.fetch(), refusal(/accepts ".*app:v1" \(matchRepoDigestOrExact\)/));
     here.sign(KEY);
     await here.fetch();
     write({
@@ -493,7 +506,9 @@ describe('policy files', () => {
     const both = { default: [signedBy(KEY), signedBy(STRANGER)] };
     writeFileSync(settings.containersPolicyFile ?? '', JSON.stringify(both));
     here.sign(KEY);
-    await assert.rejects(here.fetch(), refusal(new RegExp(STRANGER.signing.publicKey.fingerprint)));
+    const [own, other] = [KEY, STRANGER].map((key) => key.signing.publicKey.fingerprint);
+    const why = new RegExp(`asks for a signature by the key ${other} .*is by the key ${own} alone`);
+    await assert.rejects(here.fetch(), refusal(why));
     const identity = here.reference;
     addSignatures(here.registry, [KEY, STRANGER], { repository: 'app', digest, identity });
     await here.fetch();
@@ -519,6 +534,22 @@ describe('policy files', () => {
       await assert.rejects(here.run(), engineError('CONFIG_INVALID'));
     }
     rmSync(file);
+    await here.run();
+  });
+
+  it('that are links to nothing are not taken for no policy', async () => {
+    await using here = await scene();
+    const { settings } = here.temp.engine;
+    await here.fetch();
+    const nowhere = join(here.temp.directory, 'nowhere');
+    for (const file of [settings.trustPolicyFile ?? '', settings.containersPolicyFile ?? '']) {
+      mkdirSync(dirname(file), { recursive: true });
+      symlinkSync(nowhere, file);
+      const refused = engineError('CONFIG_INVALID', /is a link to nothing/);
+      await assert.rejects(here.fetch(), refused);
+      await assert.rejects(here.run(), refused);
+      rmSync(file);
+    }
     await here.run();
   });
 
