@@ -21,7 +21,10 @@ export function registriesConfPaths({
   const ofUser = home === undefined ? undefined : join(home, '.config/containers');
   const cacheDir = uid === 0 ? '/var/cache' : home && join(home, '.cache');
   return {
-    system: { file: named ? resolve(workingDir, named) : SYSTEM_FILE, directory: SYSTEM_DIRECTORY },
+    system: {
+      ...(named ? { file: resolve(workingDir, named), isNamed: true } : { file: SYSTEM_FILE }),
+      directory: SYSTEM_DIRECTORY,
+    },
     ...(ofUser === undefined
       ? {}
       : {

@@ -41,7 +41,7 @@ describe('resolveSettings', () => {
     });
     process.env.CONTAINERS_REGISTRIES_CONF = '/my.conf';
     const named = resolveSettings({}, '1').registriesConf;
-    assert.deepEqual(named?.system, { file: '/my.conf', directory });
+    assert.deepEqual(named?.system, { file: '/my.conf', isNamed: true, directory });
     assert.deepEqual(named?.user, { directory: userDirectory });
   });
 

@@ -24,6 +24,8 @@ import {
 /** A configuration file with its drop-in directory. Absolute paths; neither need exist. */
 export interface ConfPlace {
   readonly file: string;
+  /** Whether somebody named the file, so that a missing one is an error. */
+  readonly isNamed?: boolean;
   readonly directory: string;
 }
 
@@ -63,6 +65,8 @@ const MAX_FILE_BYTES = 1024 * 1024;
  */
 export async function loadRegistriesConf(paths: RegistriesConfPaths): Promise<RegistriesConf> {
   const { main, dropIns } = filesOf(paths);
+  // What it blocks would be asked otherwise.
+  if (paths.system.isNamed && !existsSync(paths.system.file)) throw missing(paths.system.file);
   const files: RegistriesFile[] = [];
   for (const [position, path] of [main, ...dropIns].entries()) {
     const text = readConfFile(path);
@@ -120,6 +124,12 @@ function readConfFile(path: string): string | undefined {
 function unreadable(path: string, cause: unknown): unknown {
   if (!hasErrno(cause, 'EACCES') && !hasErrno(cause, 'EPERM')) return cause;
   return new EngineError('PERMISSION_DENIED', `${quote(path)} may not be read`, { cause });
+}
+
+function missing(path: string): EngineError {
+  return new EngineError('CONFIG_INVALID', `there is no registry configuration ${quote(path)}`, {
+    hint: 'Check CONTAINERS_REGISTRIES_CONF.',
+  });
 }
 
 function hasContent(text: string): boolean {

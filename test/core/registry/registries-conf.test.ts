@@ -220,6 +220,17 @@ describe('registries.conf', () => {
   });
 });
 
+describe('a configuration that is named', () => {
+  it('is an error where there is none, and none elsewhere', async () => {
+    const named = { ...paths(), system: { ...paths().system, isNamed: true } };
+    const attempt = loadRegistriesConf(named);
+    await assert.rejects(attempt, engineError('CONFIG_INVALID', /no registry configuration.*main/));
+    assert.deepEqual(await loadRegistriesConf(paths()), NO_REGISTRIES_CONF);
+    assert.deepEqual([...(await load({ 'main.conf': search('a.io') })).searchRegistries], ['a.io']);
+    assert.deepEqual([...(await loadRegistriesConf(named)).searchRegistries], ['a.io']);
+  });
+});
+
 const RULES = `
 [[registry]]
 prefix = "example.com/foo"
