@@ -33,7 +33,11 @@ openssl openssl
 python3 python3
 zstd zstd
 xz-utils xz
-tini tini'
+tini tini
+containernetworking-plugins -
+iproute2 ip
+iptables iptables
+nftables nft'
 bench='containerd containerd
 curl curl
 time -'

@@ -13,17 +13,22 @@ const LARGEST_ANSWER_BYTES = 1024 * 1024;
  * a policy of dropping, only a rule in their own table can let something pass.
  *
  * @param had whether IPv6 rules may be there from before
+ * @param directories where the programs are looked for
  * @throws EngineError `HOST_UNSUPPORTED` when the host has neither, `NETWORK_FAILED` with the words of
  *   the program
  */
-export async function applyRules(rules: RuleSet, had: { readonly ipv6: boolean }): Promise<void> {
-  const restore4 = findProgram('iptables-restore');
+export async function applyRules(
+  rules: RuleSet,
+  had: { readonly ipv6: boolean },
+  directories: readonly string[] = DIRECTORIES,
+): Promise<void> {
+  const restore4 = findProgram('iptables-restore', directories);
   if (restore4 === undefined) {
-    await applyWithNft(rules);
+    await applyWithNft(rules, directories);
     return;
   }
   const hasIPv6 = had.ipv6 || rules.networks.some(({ subnet6 }) => subnet6 !== undefined);
-  const restore6 = hasIPv6 ? findProgram('ip6tables-restore') : undefined;
+  const restore6 = hasIPv6 ? findProgram('ip6tables-restore', directories) : undefined;
   await Promise.all([
     applyWithIptables(restore4, iptablesTexts(rules, 4)),
     ...(restore6 === undefined ? [] : [applyWithIptables(restore6, iptablesTexts(rules, 6))]),
@@ -42,8 +47,8 @@ async function applyWithIptables(
   if (second !== undefined) throw second;
 }
 
-async function applyWithNft(rules: RuleSet): Promise<void> {
-  const nft = findProgram('nft');
+async function applyWithNft(rules: RuleSet, directories: readonly string[]): Promise<void> {
+  const nft = findProgram('nft', directories);
   if (nft === undefined) {
     throw new EngineError(
       'HOST_UNSUPPORTED',
@@ -73,13 +78,15 @@ async function feed(argv: readonly string[], text: string): Promise<EngineError 
   );
 }
 
-function findProgram(name: string): string | undefined {
-  return DIRECTORIES.map((directory) => `${directory}/${name}`).find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+function findProgram(name: string, directories: readonly string[]): string | undefined {
+  return directories
+    .map((directory) => `${directory}/${name}`)
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
 }
