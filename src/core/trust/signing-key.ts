@@ -1,6 +1,6 @@
 /**
- * Private keys that images are signed with: a PEM block "PRIVATE KEY" (PKCS #8), or what
- * `cosign generate-key-pair` writes: "ENCRYPTED SIGSTORE PRIVATE KEY", earlier "… COSIGN …", which is
+ * Private keys that images are signed with: a PEM block "PRIVATE KEY" (PKCS #8) or "ENCRYPTED PRIVATE
+ * KEY" (the same under a password, as openssl writes it), or what `cosign generate-key-pair` writes: "ENCRYPTED SIGSTORE PRIVATE KEY", earlier "… COSIGN …", which is
  * a PKCS #8 key encrypted with secretbox under a password that scrypt stretched. Pure.
  */
 import { createPrivateKey, createPublicKey, type KeyObject, scryptSync, sign } from 'node:crypto';
@@ -21,6 +21,7 @@ const ENCRYPTED: readonly string[] = [
   'ENCRYPTED SIGSTORE PRIVATE KEY',
   'ENCRYPTED COSIGN PRIVATE KEY',
 ];
+const ENCRYPTED_PKCS8 = 'ENCRYPTED PRIVATE KEY';
 const PLAIN: readonly string[] = ['PRIVATE KEY', 'EC PRIVATE KEY', 'RSA PRIVATE KEY'];
 
 /** What a hostile key file may make scrypt do: 1 GiB of memory, some seconds. */
@@ -31,7 +32,7 @@ const TAG_BYTES = 16;
 
 /** Whether the key in a PEM text is one that `parseSigningKey` needs a password for. */
 export function isEncryptedKey(pem: string): boolean {
-  return ENCRYPTED.includes(BLOCK.exec(pem)?.[1] ?? '');
+  return [...ENCRYPTED, ENCRYPTED_PKCS8].includes(BLOCK.exec(pem)?.[1] ?? '');
 }
 
 /**
@@ -48,9 +49,11 @@ export function parseSigningKey(
   const [block = '', kind = '', body = ''] = BLOCK.exec(pem) ?? [];
   const key = ENCRYPTED.includes(kind)
     ? decode({ key: decrypt(body, label, password), format: 'der', type: 'pkcs8' }, label)
-    : PLAIN.includes(kind)
-      ? decode(block, label)
-      : undefined;
+    : kind === ENCRYPTED_PKCS8
+      ? decodeEncrypted(block, label, password)
+      : PLAIN.includes(kind)
+        ? decode(block, label)
+        : undefined;
   if (key === undefined) {
     const found = kind === '' ? 'no PEM block' : `the PEM block ${quote(kind)}`;
     throw invalid(label, `holds ${found}; expected "PRIVATE KEY" or "${ENCRYPTED[0]}"`);
@@ -78,18 +81,33 @@ function decode(input: Parameters<typeof createPrivateKey>[0], label: string): K
   }
 }
 
-function decrypt(body: string, label: string, password: Buffer | undefined): Buffer {
-  if (password === undefined) {
-    throw invalid(label, 'is encrypted, and there is no password', {
-      hint: 'Set COSIGN_PASSWORD, or run the command in a terminal to be asked.',
-    });
+/** OpenSSL decrypts it. It does not say whether the password or the file is wrong. */
+function decodeEncrypted(block: string, label: string, password: Buffer | undefined): KeyObject {
+  const passphrase = requirePassword(label, password);
+  try {
+    return createPrivateKey({ key: block, passphrase });
+  } catch {
+    throw invalid(label, UNDECRYPTABLE);
   }
+}
+
+const UNDECRYPTABLE = 'cannot be decrypted: the password is wrong, or the file is damaged';
+
+function requirePassword(label: string, password: Buffer | undefined): Buffer {
+  if (password !== undefined) return password;
+  throw invalid(label, 'is encrypted, and there is no password', {
+    hint: 'Set COSIGN_PASSWORD, or run the command in a terminal to be asked.',
+  });
+}
+
+function decrypt(body: string, label: string, given: Buffer | undefined): Buffer {
+  const password = requirePassword(label, given);
   const box = readBox(body, label);
   const key = scryptSync(password, box.salt, 32, { ...box.cost, maxmem: 2 * SCRYPT_MEMORY });
   try {
     return Buffer.from(xsalsa20poly1305(key, box.nonce).decrypt(box.ciphertext));
   } catch {
-    throw invalid(label, 'cannot be decrypted: the password is wrong, or the file is damaged');
+    throw invalid(label, UNDECRYPTABLE);
   }
 }
 

@@ -64,6 +64,31 @@ describe('parseSigningKey', () => {
     }
   });
 
+  it('reads PKCS #8 under a password, as openssl writes it', () => {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', {
+      namedCurve: 'P-256',
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: {
+        type: 'pkcs8',
+        format: 'pem',
+        cipher: 'aes-256-cbc',
+        passphrase: 'right',
+      },
+    });
+    assert.match(privateKey, /BEGIN ENCRYPTED PRIVATE KEY/);
+    assert.equal(isEncryptedKey(privateKey), true);
+    const key = parseSigningKey(privateKey, 'k', Buffer.from('right'));
+    assert.equal(key.publicKey.fingerprint, parsePublicKey(publicKey, 'p').fingerprint);
+    for (const [password, message] of [
+      [Buffer.from('wrong'), /password is wrong/],
+      [Buffer.alloc(0), /password is wrong/],
+      [undefined, /no password/],
+    ] as const) {
+      const refused = engineError('USAGE_INVALID', message);
+      assert.throws(() => parseSigningKey(privateKey, 'k', password), refused);
+    }
+  });
+
   it('takes an empty password for one', () => {
     parseSigningKey(encryptKey(KEY.privatePem, ''), 'k', Buffer.alloc(0));
   });
