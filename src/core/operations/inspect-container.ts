@@ -119,8 +119,8 @@ function readConfig(directory: string): JsonObject {
   }
 }
 
-function processEnvironment({ process }: JsonObject): string[] | undefined {
-  const entries = isJsonObject(process) ? process.env : undefined;
+function processEnvironment({ process: started }: JsonObject): string[] | undefined {
+  const entries = isJsonObject(started) ? started.env : undefined;
   if (!Array.isArray(entries)) return undefined;
   return entries.filter((entry) => typeof entry === 'string');
 }
