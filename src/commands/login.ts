@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { BaseCommand } from '../cli/base-command.ts';
-import { askForLogin } from '../cli/login-input.ts';
+import { askForLogin, type LoginFlags } from '../cli/login-input.ts';
 import { printLine, writeStderr } from '../cli/output.ts';
 import { withProgress } from '../cli/progress-view.ts';
 import { registryFlags } from '../cli/registry-flags.ts';
@@ -28,16 +28,36 @@ export default class Login extends BaseCommand {
 
   async run() {
     const { args, flags } = await this.parse(Login);
-    const { username, password } = await askForLogin(flags, this.signal);
+    const { registry } = args;
     const settings = this.settings(flags);
-    const { loginToRegistry } = await import('../core/operations/registry-login.ts');
-    const request = { registry: args.registry, username, password };
-    const kept = await withProgress({ isQuiet: flags.quiet }, (onProgress) =>
-      loginToRegistry(settings, request, { signal: this.signal, onProgress }),
+    const { loginToRegistry, tryKeptLogin } = await import('../core/operations/registry-login.ts');
+    const view = { isQuiet: flags.quiet };
+    const { signal } = this;
+    if (isToAsk(flags)) {
+      const tried = await withProgress(view, (onProgress) =>
+        tryKeptLogin(settings, registry, { signal, onProgress }),
+      );
+      if (tried !== 'none' && !flags.quiet) writeStderr(`dray: ${WORDS[tried]}\n`);
+      if (tried === 'taken') return printLine('Login Succeeded');
+    }
+    const { username, password } = await askForLogin(flags, signal);
+    const kept = await withProgress(view, (onProgress) =>
+      loginToRegistry(settings, { registry, username, password }, { signal, onProgress }),
     );
     if (kept.helper === undefined && !flags.quiet) {
       writeStderr(`dray: the credentials are kept unencrypted in ${kept.file}\n`);
     }
     printLine('Login Succeeded');
   }
+}
+
+const WORDS = {
+  taken: 'the credentials that are kept already are taken',
+  refused: 'the credentials that are kept are refused',
+} as const;
+
+/** Whether nothing of what a login needs is given. */
+function isToAsk(flags: LoginFlags): boolean {
+  const { username, password } = flags;
+  return username === undefined && password === undefined && !flags['password-stdin'];
 }

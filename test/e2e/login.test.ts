@@ -138,5 +138,8 @@ describe('a registry with users, TLS and a proxy before it', () => {
       readFileSync(join(env.DOCKER_CONFIG ?? '', 'config.json'), 'utf8'),
     );
     assert.deepEqual(Object.keys(auths), ['registry.test']);
+    const again = await dray(['login', '--cert-dir', certDir, 'registry.test']);
+    assert.equal(again.stdout, 'Login Succeeded\n', again.stderr);
+    assert.match(again.stderr, /kept already are taken/);
   });
 });

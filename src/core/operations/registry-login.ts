@@ -11,6 +11,7 @@ import {
   keepCredentials,
   type LoginTarget,
 } from '../registry/credential-login.ts';
+import { credentialSource } from '../registry/credential-store.ts';
 import type { Credentials } from '../registry/credentials.ts';
 import { isInsecureRegistry } from '../registry/pull-endpoints.ts';
 import { NO_REGISTRY_SETTINGS } from '../registry/registry-settings.ts';
@@ -37,24 +38,82 @@ export interface LoginRequest {
 export async function loginToRegistry(
   settings: EngineSettings,
   { registry, username, password }: LoginRequest,
-  { signal, onProgress }: OperationOptions = {},
+  options: OperationOptions = {},
 ): Promise<KeptCredentials> {
   hideInMessages(password);
   requireUsable(username, password);
   const target = parseTarget(registry);
   const registries = settings.registries ?? NO_REGISTRY_SETTINGS;
   const given: Credentials = { kind: 'password', username, password };
-  const source = { registry: target.registry, find: async () => given };
-  const { identityToken: token } = await checkCredentials(source, {
+  const token = await check(target, given, { ...options, settings });
+  const kept: Credentials =
+    token === undefined ? given : { kind: 'identity-token', username, token };
+  return keepCredentials(target, kept, { settings: registries, signal: options.signal });
+}
+
+/** What came of the credentials that are kept for a registry. */
+export type KeptLogin = 'taken' | 'refused' | 'none';
+
+/**
+ * Tries the credentials that are kept for a registry, so that nobody need be asked for them. What
+ * cannot be read counts as none: a login replaces it, or says what is wrong.
+ *
+ * @throws EngineError as `loginToRegistry`, but for `REGISTRY_UNAUTHORIZED`
+ */
+export async function tryKeptLogin(
+  settings: EngineSettings,
+  registry: string,
+  options: OperationOptions = {},
+): Promise<KeptLogin> {
+  const { signal } = options;
+  const target = parseTarget(registry);
+  const credentials = await findKept(target, settings, signal ?? new AbortController().signal);
+  if (credentials === undefined) return 'none';
+  try {
+    const token = await check(target, credentials, { ...options, settings });
+    // The service may have replaced the identity token, and take the old one no longer.
+    if (token !== undefined && credentials.kind === 'identity-token') {
+      const registries = settings.registries ?? NO_REGISTRY_SETTINGS;
+      await keepCredentials(target, { ...credentials, token }, { settings: registries, signal });
+    }
+    return 'taken';
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'REGISTRY_UNAUTHORIZED') return 'refused';
+    throw error;
+  }
+}
+
+async function findKept(
+  { registry, path }: LoginTarget,
+  settings: EngineSettings,
+  signal: AbortSignal,
+): Promise<Credentials | undefined> {
+  const registries = settings.registries ?? NO_REGISTRY_SETTINGS;
+  // A file that login is to make need not be there yet.
+  const authFiles = registries.authFiles.map((file) => ({ ...file, isNamed: false }));
+  try {
+    return await credentialSource(registry, { ...registries, authFiles }).find(path, signal);
+  } catch (error) {
+    if (signal.aborted || !(error instanceof EngineError)) throw error;
+    return undefined;
+  }
+}
+
+/** The identity token that the registry's token service gave for the credentials, if it did. */
+async function check(
+  target: LoginTarget,
+  credentials: Credentials,
+  { settings, signal, onProgress }: OperationOptions & { readonly settings: EngineSettings },
+): Promise<string | undefined> {
+  const source = { registry: target.registry, find: async () => credentials };
+  const { identityToken } = await checkCredentials(source, {
     insecureRegistries: await insecureRegistriesFor(target, settings),
     userAgent: `dray/${settings.version}`,
-    registries,
+    registries: settings.registries,
     signal,
     ...(onProgress === undefined ? {} : { onProgress }),
   });
-  const kept: Credentials =
-    token === undefined ? given : { kind: 'identity-token', username, token };
-  return keepCredentials(target, kept, { settings: registries, signal });
+  return identityToken;
 }
 
 /**

@@ -15,9 +15,11 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { EngineError } from '../../../src/core/errors.ts';
 import type { EngineSettings } from '../../../src/core/operations/engine.ts';
 import {
+  type KeptLogin,
   loginToRegistry,
   logoutFromAll,
   logoutFromRegistry,
+  tryKeptLogin,
 } from '../../../src/core/operations/registry-login.ts';
 import { keepCredentials } from '../../../src/core/registry/credential-login.ts';
 import { credentialSource } from '../../../src/core/registry/credential-store.ts';
@@ -55,6 +57,50 @@ function settings(registries: RegistrySettings = home.settings()): EngineSetting
 const read = (file: AuthFile) => JSON.parse(readFileSync(file.path, 'utf8'));
 const login = (name = registry.host, password = 'password', registries = home.settings()) =>
   loginToRegistry(settings(registries), { registry: name, username: 'me', password });
+
+describe('what is kept for a registry', () => {
+  const rows: [name: string, file: () => unknown, outcome: KeptLogin][] = [
+    ['is taken', () => ({ auths: { [registry.host]: ME } }), 'taken'],
+    ['is refused', () => ({ auths: { [registry.host]: basicAuth('me', 'old-one') } }), 'refused'],
+    ['is nothing', () => ({ auths: { 'other.test': ME } }), 'none'],
+    ['is nothing that can be read', () => ({ auths: { [registry.host]: { auth: '!' } } }), 'none'],
+    ['is in a broken file', () => '{', 'none'],
+  ];
+  for (const [name, file, outcome] of rows) {
+    it(`${name} when it is tried`, async () => {
+      home.write(home.docker, file());
+      const before = readFileSync(home.docker.path, 'utf8');
+      assert.equal(await tryKeptLogin(settings(), registry.host), outcome);
+      assert.equal(registry.requests.length > 0, outcome !== 'none');
+      assert.equal(readFileSync(home.docker.path, 'utf8'), before);
+    });
+  }
+
+  it('is nothing where a named file is still to be made, or where no credentials are asked for', async () => {
+    const named = { ...home.podman, isNamed: true };
+    const registries = home.settings({ authFiles: [named], loginFile: named });
+    assert.equal(await tryKeptLogin(settings(registries), registry.host), 'none');
+    registry.fault = undefined;
+    assert.equal(await tryKeptLogin(settings(), registry.host), 'none');
+  });
+
+  it('is an identity token, and the one that the service gives for it is kept', async () => {
+    const tokens = JSON.stringify({ token: 'access-token', refresh_token: 'second-token' });
+    const challenge = `Bearer realm="${registry.origin}/token"`;
+    registry.fault = ({ path, headers }) => {
+      if (path === '/token') return { status: 200, body: tokens };
+      if (headers.authorization === 'Bearer access-token') return undefined;
+      return { status: 401, headers: { 'www-authenticate': challenge } };
+    };
+    home.write(home.docker, {
+      auths: { [registry.host]: { ...basicAuth('me', ''), identitytoken: 'first-token' } },
+    });
+    assert.equal(await tryKeptLogin(settings(), registry.host), 'taken');
+    const [sent] = registry.requestsFor('/token');
+    assert.equal(new URLSearchParams(sent?.body.toString()).get('refresh_token'), 'first-token');
+    assert.equal(read(home.docker).auths[registry.host].identitytoken, 'second-token');
+  });
+});
 
 describe('login', () => {
   it("keeps what the registry took in docker's file, for its owner alone", async () => {
