@@ -57,7 +57,8 @@ export function enterLab(): NetworkLab {
 function startMachine(): ChildProcess {
   return inNetworkNamespace('new', () => {
     setInterfaceUp('lo');
-    return spawn('sleep', ['600'], { stdio: 'ignore' });
+    // It serves /etc, so that there is something to fetch.
+    return spawn('busybox', ['httpd', '-f', '-p', '80', '-h', '/etc'], { stdio: 'ignore' });
   });
 }
 

@@ -78,8 +78,9 @@ export async function superviseRun(plan: SupervisePlan): Promise<ContainerExit> 
     restartCount,
   });
   const target = { runcPath, runtimeRoot, containerId: container.id, ...groups };
-  using watch = startWatch({ ...target, lockFd: container.lockFd });
+  // Before the watch: killed meanwhile, there is nothing to end, and nobody waits for it.
   await using _network = await openNetworkOf(plan);
+  using watch = startWatch({ ...target, lockFd: container.lockFd });
   const { close, ...stdio } = plan.openStdio?.() ?? { close: () => {} };
   const running = startRunc({
     ...target,
