@@ -76,7 +76,7 @@ describe('words of docker', () => {
 
   it('for commands', () => {
     assert.equal(commandWords(['sleep', '600'], false), '"sleep 600"');
-    assert.equal(commandWords(['sh', '-c', 'sleep 1000000'], false), `"sh -c 'sleep 10000…"`);
+    assert.equal(commandWords(['sh', '-c', 'sleep 1000000'], false), `"sh -c 'sleep 100000…"`);
     assert.equal(commandWords(['sh', '-c', 'sleep 1000000'], true), `"sh -c 'sleep 1000000'"`);
     assert.equal(commandWords(['a"\n\u001b'], true), '"a\\"\\n\\x1b"');
   });
@@ -95,7 +95,7 @@ describe('the fields of a container', () => {
     const style = { isFull: false, now: NOW };
     const { Label, ...row } = containerFormatRow(CONTAINER, style);
     assert.deepEqual(row, {
-      Command: `"sh -c 'sleep 10000…"`,
+      Command: `"sh -c 'sleep 100000…"`,
       CreatedAt: '2026-11-24 11:58:00 +0000 UTC',
       ID: 'aaaaaaaaaaaa',
       Image: 'docker.io/library/busybox:latest',
