@@ -1,6 +1,6 @@
 /**
  * Shows progress on standard error: bars that are drawn again in place on a terminal, plain lines
- * elsewhere, nothing when quiet.
+ * elsewhere, warnings alone when quiet.
  */
 import type { OnProgress, ProgressEvent } from '../core/progress.ts';
 import { writeStderr } from './output.ts';
@@ -25,7 +25,7 @@ export function openProgressView(options: { readonly isQuiet: boolean }): Progre
   let view: ProgressView | undefined;
   return {
     onProgress: (event) => {
-      if (options.isQuiet) return;
+      if (options.isQuiet && event.type !== 'warning') return;
       view ??= viewOn(stderrTarget());
       view.onProgress(event);
     },

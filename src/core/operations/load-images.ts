@@ -89,11 +89,21 @@ async function archivedImages(
   isFile: boolean,
   { onProgress }: OperationOptions,
 ): Promise<ArchivedImage[]> {
-  const images = isLayout(source)
+  const isAnyLayout = isLayout(source);
+  if (!isAnyLayout && source.sizeOf('manifest.json') === undefined) throw noArchive(source.label);
+  const images = isAnyLayout
     ? layoutImages(source, isFile, onProgress)
     : await dockerImages(source, onProgress);
   if (images.length > 0) return images;
   throw new EngineError('IMAGE_NOT_FOUND', `the archive ${quote(source.label)} holds no image`);
+}
+
+function noArchive(label: string): EngineError {
+  return new EngineError(
+    'IMAGE_INVALID',
+    `${quote(label)} is no image archive: it has neither "oci-layout" with "index.json" nor "manifest.json"`,
+    { hint: 'Run "dray image import FILE NAME" if it is the tar of a root file system.' },
+  );
 }
 
 /** One image per manifest, with all the names of its entries. */

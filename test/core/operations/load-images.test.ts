@@ -4,7 +4,7 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import type { ErrorCode } from '../../../src/core/errors.ts';
+import { EngineError, type ErrorCode } from '../../../src/core/errors.ts';
 import { collectGarbage } from '../../../src/core/operations/collect-garbage.ts';
 import { fetchImage } from '../../../src/core/operations/fetch-image.ts';
 import { loadImages } from '../../../src/core/operations/load-images.ts';
@@ -120,6 +120,16 @@ describe('loading an archive', () => {
     );
     const warnings = temp.events.filter(({ type }) => type === 'warning');
     assert.match(JSON.stringify(warnings), /Not A\/Name:1.*is no reference to its image/);
+  });
+
+  it('tells who gives it the tar of a root file system what to do', async () => {
+    using temp = tempEngine();
+    const path = archiveFile(join(temp.directory, 'x.tar'), [{ name: 'etc/passwd', content: 'x' }]);
+    const error: unknown = await loadImages(temp.engine, { path }).catch(
+      (thrown: unknown) => thrown,
+    );
+    assert.ok(engineError('IMAGE_INVALID', /is no image archive/)(error));
+    assert.match(error instanceof EngineError ? (error.hint ?? '') : '', /image import/);
   });
 
   it('takes a name by digest only for the image that has the digest', async () => {
@@ -375,13 +385,13 @@ describe('an archive that is not right', () => {
     {
       name: 'an archive of other things',
       bytes: tarOf([{ name: 'x', content: 'x' }]),
-      message: /has no "manifest.json"/,
+      message: /is no image archive/,
     },
     { name: 'an archive cut short', bytes: with_().subarray(0, 600), message: /cut short/ },
     {
       name: 'a negative size',
       bytes: tarOf([{ name: 'x', editHeader: (header) => header.fill(0xff, 124, 136) }]),
-      message: /has no "manifest.json"/,
+      message: /is no image archive/,
     },
     {
       name: 'a size of 2^80 bytes',
