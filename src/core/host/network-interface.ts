@@ -17,8 +17,7 @@ const NAME_BYTES = 16;
 // struct ifreq.
 const REQUEST_BYTES = 40;
 
-/** The longest name that an interface can have. */
-export const LONGEST_INTERFACE_NAME = NAME_BYTES - 1;
+const LONGEST_INTERFACE_NAME = NAME_BYTES - 1;
 
 /** Brings an interface up. @throws SystemCallError */
 export function setInterfaceUp(name: string): void {

@@ -2,7 +2,7 @@
  * Network namespaces of containers, each kept alive by a mount in this process's own mount namespace:
  * it ends with the last process of either, whatever kills us, and the host sees no name of it.
  */
-import { closeSync, constants, openSync, readlinkSync, statfsSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, statfsSync, writeFileSync } from 'node:fs';
 import { EngineError } from '../errors.ts';
 import { nativeFunction } from './ffi.ts';
 import { isErrno, quotePath, throwLastError, withSystemErrors } from './libc.ts';
@@ -11,8 +11,10 @@ import { setInterfaceUp } from './network-interface.ts';
 
 const CLONE_NEWNET = 0x4000_0000;
 const NSFS_MAGIC = 0x6e73_6673;
+const NS_GET_NSTYPE = 0xb703n;
 
 const unshare = nativeFunction('unshare', { arguments: ['i32'], return: 'i32' });
+const ioctl = nativeFunction('ioctl', { arguments: ['i32', 'u64', 'pointer'], return: 'i32' });
 const setns = nativeFunction('setns', { arguments: ['i32', 'i32'], return: 'i32' });
 
 /**
@@ -59,7 +61,7 @@ export function isNetworkNamespace(path: string): boolean {
     if (statfsSync(path).type !== NSFS_MAGIC) return false;
     const fd = openSync(path, constants.O_RDONLY);
     try {
-      return readlinkSync(`/proc/self/fd/${fd}`).startsWith('net:');
+      return ioctl()(fd, NS_GET_NSTYPE, null) === CLONE_NEWNET;
     } finally {
       closeSync(fd);
     }

@@ -22,13 +22,6 @@ export function hasIPv6(routes: readonly HostRoute[]): boolean {
   );
 }
 
-/** Whether there is an interface of this name. */
-export function hasInterface(name: string): boolean {
-  return read('/proc/net/dev')
-    .split('\n')
-    .some((line) => line.trimStart().startsWith(`${name}:`));
-}
-
 /** The text of `/proc/net/route`: numbers in hexadecimal, in the byte order of the machine. */
 export function parseRoutes4(text: string): HostRoute[] {
   return text

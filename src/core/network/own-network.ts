@@ -9,7 +9,7 @@ const VERSION = '1.0.0';
  * A bridge whose addresses host-local gives out, below `leasesDir`. What leaves the network, and what
  * is published, is the work of `rules.ts`: the plugins firewall and portmap and the bridge's own
  * masquerading start iptables a dozen times for each container, which costs more than all the rest
- * (docs/decisions/).
+ * (docs/decisions/0010).
  */
 export function ownCniNetwork(record: NetworkRecord, leasesDir: string): CniNetwork {
   const routes = record.isInternal

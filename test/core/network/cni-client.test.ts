@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { unsharePrivateMounts } from '../../../src/core/host/libc.ts';
 import {
+  isNetworkNamespace,
+  mountNetworkNamespace,
   mountNewNetworkNamespace,
   unmountNetworkNamespace,
 } from '../../../src/core/host/network-namespace.ts';
@@ -152,6 +154,13 @@ describe('the reference plugins', NEEDS_ROOT, () => {
   it('make an interface, portmap included, find it, and leave nothing but the bridge', async () => {
     const netns = join(directory, 'netns');
     mountNewNetworkNamespace(netns);
+    assert.deepEqual(
+      [netns, '/proc/self/ns/net', '/etc/passwd', '/nowhere'].map(isNetworkNamespace),
+      [...[true, true], ...[false, false]],
+    );
+    assert.throws(() => mountNetworkNamespace('/proc/self/ns/mnt', join(directory, 'no')), {
+      code: 'USAGE_INVALID',
+    });
     const earlier = lab.traces();
     const network = parseCniNetwork(
       {
