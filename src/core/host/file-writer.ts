@@ -29,6 +29,7 @@ interface PendingWrite {
 export class FileWriter {
   readonly #fd: number;
   readonly #where: string;
+  readonly #onIdle: (() => void) | undefined;
   /** The file once more, opened with the first write, for writing past the page cache. */
   #directFd: number | undefined;
   #isDirectTried = false;
@@ -42,10 +43,12 @@ export class FileWriter {
   /**
    * @param fd open for writing.
    * @param where ends the sentence of an error, such as `while writing a layer`.
+   * @param onIdle called when all that was given is written, and may give more.
    */
-  constructor(fd: number, where: string) {
+  constructor(fd: number, where: string, onIdle?: () => void) {
     this.#fd = fd;
     this.#where = where;
+    this.#onIdle = onIdle;
   }
 
   /** Bytes that were given and are not in the file yet. */
@@ -121,7 +124,8 @@ export class FileWriter {
       if (error === null) this.#written(count);
       else if (fd === this.#directFd && hasErrno(error, 'EINVAL')) this.#closeDirect();
       else this.#fail(error);
-      this.#writeNext();
+      if (this.#waitingBytes === 0) this.#onIdle?.();
+      if (!this.#isWriting) this.#writeNext();
       const wake = this.#wake;
       this.#wake = () => {};
       wake();

@@ -5,9 +5,6 @@ import { FileWriter, RUN_BYTES } from '../host/file-writer.ts';
 
 /** What arrived last stays in memory up to this, so that a reader who keeps up needs no file. */
 const RECENT_BYTES = 4 * 1024 * 1024;
-/** A slow source is written in pieces of at least this, so that a kill loses little of it. */
-const SMALLEST_WRITE = 64 * 1024;
-
 /** Receives one blob. */
 export class ArrivingBlob {
   readonly #writer: FileWriter;
@@ -24,7 +21,7 @@ export class ArrivingBlob {
 
   /** @param keptBytes what the file has already. */
   constructor(fd: number, keptBytes: number) {
-    this.#writer = new FileWriter(fd, 'while writing a layer');
+    this.#writer = new FileWriter(fd, 'while writing a layer', () => this.#writeBlocks());
     this.#run = this.#writer.emptyRun();
     this.#arrivedBytes = keptBytes;
     // The block that the kept bytes end in is written again, as a whole.
@@ -101,7 +98,8 @@ export class ArrivingBlob {
       this.#runBytes += copied;
       if (this.#runBytes === RUN_BYTES) this.#writeBlocks();
     }
-    if (this.#writer.waitingBytes === 0 && this.#runBytes >= SMALLEST_WRITE) this.#writeBlocks();
+    // Of a slow source every block is written as it comes: a kill loses nothing that waits for more.
+    if (this.#writer.waitingBytes === 0) this.#writeBlocks();
     this.#arrivedBytes += chunk.length;
     this.#recent.push(chunk);
     this.#recentBytes += chunk.length;
@@ -109,9 +107,10 @@ export class ArrivingBlob {
     this.#wake();
   }
 
-  /** Writes the whole blocks of the run; the rest begins the next one. */
+  /** Writes the whole blocks of the run, if any; the rest begins the next one. */
   #writeBlocks(): void {
     const length = this.#runBytes - (this.#runBytes % DIRECT_ALIGNMENT);
+    if (length === 0 || this.#isEnded) return;
     const next = this.#writer.emptyRun();
     this.#run.copy(next, 0, length, this.#runBytes);
     this.#writer.write(this.#run, length, this.#runPosition);
