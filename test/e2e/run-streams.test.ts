@@ -24,6 +24,7 @@ describe('dray run and its standard streams', NEEDS_ROOT, () => {
 
   const environment = () => ({
     ...process.env,
+    DRAY_NETWORK: 'none',
     DRAY_ROOT: home.dataDir,
     DRAY_RUN_DIR: home.runDir,
   });
