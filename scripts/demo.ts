@@ -61,8 +61,8 @@ try {
   console.log(`An OCI image layout of busybox was made in ${layoutDir}.`);
   dray('fetch', `oci:${layoutDir}:latest`);
   dray('image', 'list');
-  dray('run', '--rm', IMAGE, 'echo', 'a', 'b', '--help', '--', '-la');
-  dray('run', '--rm', '--hostname', 'demo', '--user', 'app', IMAGE, 'sh', '-c', 'hostname; id; ps');
+  dray('run', '--rm', '--network', 'none', IMAGE, 'echo', 'a', 'b', '--help', '--', '-la');
+  dray('run', '--rm', '--network', 'none', '--hostname', 'demo', '--user', 'app', IMAGE, 'sh', '-c', 'hostname; id; ps');
   showTiming();
   dray('image', 'rm', IMAGE);
 } finally {
