@@ -61,8 +61,9 @@ try {
   console.log(`An OCI image layout of busybox was made in ${layoutDir}.`);
   dray('fetch', `oci:${layoutDir}:latest`);
   dray('image', 'list');
-  dray('run', '--rm', '--network', 'none', IMAGE, 'echo', 'a', 'b', '--help', '--', '-la');
-  dray('run', '--rm', '--network', 'none', '--hostname', 'demo', '--user', 'app', IMAGE, 'sh', '-c', 'hostname; id; ps');
+  const run = ['run', '--rm', '--network', 'none'];
+  dray(...run, IMAGE, 'echo', 'a', 'b', '--help', '--', '-la');
+  dray(...run, '--hostname', 'demo', '--user', 'app', IMAGE, 'sh', '-c', 'hostname; id; ps');
   showTiming();
   dray('image', 'rm', IMAGE);
 } finally {
