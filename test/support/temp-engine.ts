@@ -16,8 +16,7 @@ export interface TempEngine extends Disposable {
   files(): string[];
 }
 
-export function tempEngine(): TempEngine {
-  const base = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+export function tempEngine(base = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()): TempEngine {
   const directory = mkdtempSync(join(base, 'dray-engine-'));
   const dataDir = join(directory, 'store');
   const events: ProgressEvent[] = [];

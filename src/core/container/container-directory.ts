@@ -98,11 +98,18 @@ export function lookAtContainer(
     directory,
     phase,
     record: readTolerant(recordFile(directory), parseRecord),
-    exit: readTolerant(exitFile(directory), parseExit),
+    exit: exit || phase === 'exited' ? readEnd(directory) : undefined,
     pid: phase === 'running' || phase === 'paused' ? readPid(directory) : undefined,
     startedAt: started?.mtime,
     run,
   };
+}
+
+/** A disk that was full has it in the lock alone, where only a free one has the end of the last run. */
+function readEnd(directory: string): ContainerExit | undefined {
+  return (
+    readTolerant(exitFile(directory), parseExit) ?? readTolerant(lockPath(directory), parseExit)
+  );
 }
 
 function statOf(path: string): Stats | undefined {

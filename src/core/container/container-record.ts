@@ -55,9 +55,21 @@ export interface ContainerExit {
 /** The largest record that is read; the arguments of a process cannot be longer. */
 export const MAX_RECORD_BYTES = 16 * 1024 * 1024;
 
+const KILLED_STATUS = 137;
+
 /** The bytes of an exit file. */
 export function encodeExit({ finishedAt, ...exit }: ContainerExit): string {
   return JSON.stringify({ version: 1, ...exit, finishedAt: finishedAt.toISOString() });
+}
+
+/** The end of a container whose supervisor was killed. */
+export function killedExit(): ContainerExit {
+  return {
+    status: KILLED_STATUS,
+    signal: 'SIGKILL',
+    finishedAt: new Date(),
+    error: 'the dray that supervised it was killed',
+  };
 }
 
 /** Parses a record. @throws EngineError `STORE_CORRUPT` naming `path` */

@@ -22,10 +22,14 @@ import {
   type ContainerExit,
   type ContainerRecord,
   encodeExit,
+  parseExit,
   parseRecord,
 } from './container-record.ts';
 import { encodeRunState, type RunFacts, readRunState } from './run-state.ts';
 import { readTolerant } from './tolerant-file.ts';
+
+/** One block of most file systems; an end is shorter. */
+const EXIT_BYTES = 4096;
 
 /** What a held container is made from; for the container module itself. */
 export interface HeldContainer {
@@ -76,11 +80,15 @@ export class Container implements Disposable {
   }
 
   /**
-   * Writes down what this run needs to be ended by somebody else. Before runc is started.
+   * Writes down what this run needs to be ended by somebody else, and makes room for its end. Before
+   * runc is started.
    *
    * @throws SystemCallError
    */
   beginRun(facts: RunFacts): void {
+    withSystemErrors(`while making room in ${lockPath(this.directory)}`, () =>
+      this.#lock.reserve(EXIT_BYTES),
+    );
     replaceFile(runFile(this.directory), encodeRunState(facts));
   }
 
@@ -109,9 +117,15 @@ export class Container implements Disposable {
     });
   }
 
+  /** The end that a supervisor wrote down on a disk that had no room for its file. */
+  unfiledExit(): ContainerExit | undefined {
+    return readTolerant(lockPath(this.directory), parseExit);
+  }
+
   /**
    * Writes down how the container ended. Those who wait hear it when the lock is free. One that stays
-   * has it in a file, too: readers see all of it or nothing; a power cut may lose it.
+   * has it in a file, too: readers see all of it or nothing; a power cut may lose it. On a full disk
+   * the lock alone has it, where `beginRun` has made room.
    *
    * @throws SystemCallError
    */
@@ -120,7 +134,7 @@ export class Container implements Disposable {
     try {
       this.#lock.write(text);
     } catch {
-      // A disk that takes no more: those who wait learn only that it is over.
+      // A disk that breaks: those who wait learn only that it is over.
     }
     if (this.record?.removeOnExit !== true) replaceFile(exitFile(this.directory), text);
   }

@@ -127,10 +127,23 @@ export class FileLock implements Disposable, AsyncDisposable {
     return new FileLock(fd);
   }
 
-  /** Replaces what is in the lock file, also after its name is gone; `''` empties it. */
+  /** Makes an empty lock file hold `bytes` blanks, so that `write` needs no room on the disk later. */
+  reserve(bytes: number): void {
+    if (fstatSync(this.fd).size === 0) writeSync(this.fd, Buffer.alloc(bytes, ' '), 0, bytes, 0);
+  }
+
+  /**
+   * Replaces what is in the lock file, also after its name is gone; `''` empties it. What was longer
+   * is filled up with blanks, in place.
+   */
   write(text: string): void {
-    ftruncateSync(this.fd, 0);
-    if (text !== '') writeSync(this.fd, text, 0);
+    if (text === '') {
+      ftruncateSync(this.fd, 0);
+      return;
+    }
+    const bytes = Buffer.alloc(Math.max(fstatSync(this.fd).size, Buffer.byteLength(text)), ' ');
+    bytes.write(text);
+    writeSync(this.fd, bytes, 0, bytes.length, 0);
   }
 
   /** Ends the lock for every process that shares it. Idempotent. The file stays. */

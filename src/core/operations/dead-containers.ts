@@ -8,14 +8,13 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { killedExit } from '../container/container-record.ts';
 import { type Container, ContainerStore } from '../container/container-store.ts';
 import { readRunState } from '../container/run-state.ts';
 import { EngineError } from '../errors.ts';
 import { endLeftovers } from '../runtime/end-container.ts';
 import { findRunc } from '../runtime/runc-program.ts';
 import type { Engine } from './engine.ts';
-
-const KILLED_STATUS = 137;
 
 /**
  * Finishes what dead containers have left; returns how many of them are gone now. Safe beside
@@ -82,12 +81,7 @@ async function finishFree(engine: Engine): Promise<number> {
       container.remove();
       gone += 1;
     } else {
-      container.recordExit({
-        status: KILLED_STATUS,
-        signal: 'SIGKILL',
-        finishedAt: new Date(),
-        error: 'the dray that supervised it was killed',
-      });
+      container.recordExit(container.unfiledExit() ?? killedExit());
     }
   }
   if (gone > 0) {

@@ -1,5 +1,6 @@
 /** `stop`, `kill` and `wait`. */
 import type { ContainerListing } from '../container/container-directory.ts';
+import { killedExit } from '../container/container-record.ts';
 import { ContainerStore } from '../container/container-store.ts';
 import { type WaitResult, waitUntilFree } from '../container/container-wait.ts';
 import { EngineError, quote } from '../errors.ts';
@@ -97,7 +98,10 @@ function tryFind(dataDir: string, id: ContainerListing['id']): ContainerListing 
   }
 }
 
-/** Sends `signal` (a number) to the first process of running containers. */
+/**
+ * Sends `signal` (a number) to the first process of running containers. SIGKILL and the stop signal
+ * also end the waiting for a restart, and are the last word: a restart policy does nothing then.
+ */
 export async function killContainers(
   engine: Engine,
   inputs: readonly string[],
@@ -106,8 +110,17 @@ export async function killContainers(
   return await forEachContainer(inputs, async (input) => {
     const listing = ContainerStore.find(engine.settings.dataDir, input);
     const endsIt = signal === SIGKILL || signal === listing.run?.stopSignal;
-    if (endsIt && listing.pid !== undefined) markStopped(listing);
-    if (!signalContainer(listing, signal)) throw notRunning(input);
+    const isWaiting = listing.phase === 'restarting';
+    if (endsIt && (listing.pid !== undefined || isWaiting)) markStopped(listing);
+    if (signalContainer(listing, signal)) return;
+    if (isWaiting && endsIt && signalSupervisor(listing)) return;
+    throw isWaiting ? restarting(input) : notRunning(input);
+  });
+}
+
+function restarting(input: string): EngineError {
+  return new EngineError('CONTAINER_WRONG_PHASE', `the container ${quote(input)} is restarting`, {
+    hint: `Wait until it runs, or end that with "dray stop ${input}".`,
   });
 }
 
@@ -120,7 +133,8 @@ export function notRunning(input: string): EngineError {
 
 /**
  * Waits until containers are over; one that does not run is at once. Its end is known also when it is
- * removed meanwhile; it is undefined for one that never ran.
+ * removed meanwhile; it is undefined for one that waits for its start. Who is killed with its
+ * supervisor has ended by SIGKILL.
  *
  * @throws the reason of `signal`
  */
@@ -133,8 +147,15 @@ export async function waitForContainers(
   return await forEachContainer(inputs, async (input) => {
     const listing = ContainerStore.find(dataDir, input);
     if (isOver(listing)) return { isOver: true, exit: listing.exit };
-    return await waitUntilFree(dataDir, listing.id, { signal });
+    const { isOver: hasEnded, exit } = await waitUntilFree(dataDir, listing.id, { signal });
+    return { isOver: hasEnded, exit: exit ?? unwrittenEnd(dataDir, listing.id) };
   });
+}
+
+/** Nobody wrote the end down: it could not be started and waits again, or its supervisor was killed. */
+function unwrittenEnd(dataDir: string, id: ContainerListing['id']): WaitResult['exit'] {
+  const listing = tryFind(dataDir, id);
+  return listing?.phase === 'created' ? undefined : (listing?.exit ?? killedExit());
 }
 
 /** Whether nothing of it runs. One that has exited may still be held for a moment. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type Container, ContainerStore } from '../../../src/core/container/container-store.ts';
@@ -13,7 +13,12 @@ import {
 import { runtimeRoot } from '../../../src/core/operations/engine.ts';
 import { listContainers } from '../../../src/core/operations/list-containers.ts';
 import { removeContainers } from '../../../src/core/operations/remove-containers.ts';
-import { stopContainers } from '../../../src/core/operations/stop-containers.ts';
+import {
+  killContainers,
+  stopContainers,
+  waitForContainers,
+} from '../../../src/core/operations/stop-containers.ts';
+import { LoopExt4 } from '../../support/loop-ext4.ts';
 import { type TempEngine, tempEngine } from '../../support/temp-engine.ts';
 import { SPECIMEN } from '../container/container-fixture.ts';
 
@@ -130,6 +135,77 @@ describe('what a dead container has left', NEEDS_ROOT, () => {
     }
     assert.equal(await removeDeadContainers(temp.engine), 1);
   });
+});
+
+describe('the end of a container', NEEDS_ROOT, () => {
+  async function waitedFor(temp: TempEngine, id: string): Promise<(number | undefined)[]> {
+    const { done } = await waitForContainers(temp.engine, [id]);
+    return done.map(({ result }) => result.exit?.status);
+  }
+
+  for (const removeOnExit of [false, true]) {
+    it(`whose supervisor is killed is no success for those who wait${removeOnExit ? ', also with --rm' : ''}`, async () => {
+      using temp = tempEngine();
+      const container = pretend(temp, { removeOnExit });
+      const waiting = waitedFor(temp, container.id);
+      container[Symbol.dispose]();
+      assert.deepEqual(await waiting, [137]);
+      // Before anybody has written it down, too.
+      assert.deepEqual(await waitedFor(temp, container.id), [137]);
+    });
+  }
+
+  it('is none for one that waits for its start', async () => {
+    using temp = tempEngine();
+    const container = ContainerStore.create(temp.engine.settings.dataDir, SPECIMEN);
+    container.keepUntilStarted();
+    container[Symbol.dispose]();
+    assert.deepEqual(await waitedFor(temp, container.id), [undefined]);
+  });
+
+  it('is known although the disk was full by then', async () => {
+    using disk = LoopExt4.create({ sizeMiB: 16 });
+    using temp = tempEngine(disk.mountPoint);
+    const container = pretend(temp, {});
+    const { dataDir } = temp.engine.settings;
+    const fill = join(dataDir, 'fill');
+    assert.throws(() => execFileSync('dd', ['if=/dev/zero', `of=${fill}`], { stdio: 'ignore' }));
+    const exit = { status: 6, finishedAt: new Date('2026-02-03T04:05:06.789Z') };
+    assert.throws(() => container.recordExit(exit), { code: 'HOST_CALL_FAILED' });
+    container[Symbol.dispose]();
+    assert.deepEqual(ContainerStore.find(dataDir, container.id).exit, exit);
+    assert.deepEqual(await waitedFor(temp, container.id), [6]);
+    rmSync(fill);
+    await removeDeadContainers(temp.engine);
+    assert.ok(existsSync(join(container.directory, 'exit.json')));
+    assert.deepEqual(ContainerStore.find(dataDir, container.id).exit, exit);
+  });
+});
+
+describe('kill of a container that waits for its restart', NEEDS_ROOT, () => {
+  const rows: readonly (readonly [string, number, boolean])[] = [
+    ['SIGKILL', 9, true],
+    ['its stop signal', 15, true],
+    ['another signal', 1, false],
+  ];
+  for (const [what, signal, endsIt] of rows) {
+    it(`${endsIt ? 'ends' : 'does not end'} that with ${what}`, async () => {
+      using temp = tempEngine();
+      using container = pretend(temp, {});
+      container.awaitRestart(1);
+      let asked = 0;
+      const onTerm = (): void => {
+        asked += 1;
+      };
+      process.on('SIGTERM', onTerm);
+      const { failures } = await killContainers(temp.engine, [container.id], signal);
+      await new Promise((resolve) => setImmediate(resolve));
+      process.off('SIGTERM', onTerm);
+      assert.equal(existsSync(join(container.directory, 'stop')), endsIt);
+      assert.equal(asked, endsIt ? 1 : 0);
+      assert.match(failures[0]?.error.message ?? '', endsIt ? /^$/ : /is restarting/);
+    });
+  }
 });
 
 describe('a number that another process has by now', NEEDS_ROOT, () => {
