@@ -25,15 +25,27 @@ export class SystemCallError extends EngineError {
     where: string,
     options: EngineErrorOptions = {},
   ) {
-    super(
-      'HOST_CALL_FAILED',
-      `${failure.call} failed ${where}: ${describeErrno(failure.errno)}.`,
-      options,
-    );
+    super('HOST_CALL_FAILED', `${failure.call} failed ${where}: ${describeErrno(failure.errno)}.`, {
+      ...hintFor(failure.errno),
+      ...options,
+    });
     this.name = 'SystemCallError';
     this.call = failure.call;
     this.errno = failure.errno;
   }
+}
+
+const FULL = 'Free space there; "dray gc" and "dray image gc" remove what is not needed.';
+const HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: FULL,
+  EDQUOT: FULL,
+  EROFS: 'Remount that file system for writing, or choose another store with "--root DIR".',
+};
+
+/** What a person can do about it, where that is always the same. */
+function hintFor(errno: string): { readonly hint?: string } {
+  const hint = HINTS[errno];
+  return hint === undefined ? {} : { hint };
 }
 
 /**

@@ -79,7 +79,7 @@ export async function startDetached(
   release.move();
   onHandedOver();
   container.handOver();
-  checkReport(await report);
+  checkReport(await report, container.directory);
 }
 
 /** Starts the process; resolves with its report. @throws SystemCallError */

@@ -1,5 +1,7 @@
 /** What a supervisor process is told, as one argument, and what it tells back. */
+import { existsSync } from 'node:fs';
 import { type ContainerId, isContainerId } from '../container/container-id.ts';
+import { stopFile } from '../container/container-paths.ts';
 import { EngineError, type ErrorCode } from '../errors.ts';
 import type { LogLimits } from '../runtime/run-options.ts';
 import type { NetworkPlan } from './network-plan.ts';
@@ -51,10 +53,17 @@ export function encodeFailure(error: unknown): string {
   return `${JSON.stringify({ isStarted: false, code, message, hint })}\n`;
 }
 
-/** Throws what a report says; empty when the supervisor ended without one. */
-export function checkReport(text: string): void {
+/**
+ * Throws what a report says; empty when the supervisor ended without one. The usual reason is another
+ * command that stopped, removed or replaced the container (of which `directory` is the place).
+ */
+export function checkReport(text: string, directory: string): void {
   if (text === '') {
-    throw new EngineError('RUNTIME_FAILED', 'the supervisor of the container ended at once');
+    const isStopped = existsSync(stopFile(directory)) || !existsSync(directory);
+    const why = isStopped
+      ? 'another command stopped or removed the container before it ran'
+      : 'the supervisor of the container ended at once';
+    throw new EngineError('RUNTIME_FAILED', why);
   }
   const report = JSON.parse(text) as {
     readonly isStarted: boolean;
