@@ -3,12 +3,15 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Cost, timeProcess } from './measure.ts';
 
+/** `default` is what the engine gives a container that asks for nothing: a bridge with NAT. */
+export type EngineNetwork = 'none' | 'default';
+
 /** An engine with an empty store somewhere. */
 export interface BenchEngine {
   readonly name: string;
   fetch(reference: string): Promise<Cost>;
-  /** Runs `true` in an image that is there, removes the container. */
-  run(reference: string): Promise<Cost>;
+  /** Runs `true` in an image that is there, removes the container. `network` is `none` if absent. */
+  run(reference: string, network?: EngineNetwork): Promise<Cost>;
 }
 
 const DRAY = new URL('../bin/run', import.meta.url).pathname;
@@ -23,8 +26,8 @@ export function drayEngine(directory: string): BenchEngine {
   return {
     name: 'dray',
     fetch: (reference) => timeProcess([DRAY, 'fetch', '--quiet', reference], env),
-    run: (reference) =>
-      timeProcess([DRAY, 'run', '--rm', '--network', 'none', reference, 'true'], env),
+    run: (reference, network = 'none') =>
+      timeProcess([DRAY, 'run', '--rm', '--network', network, reference, 'true'], env),
   };
 }
 
@@ -47,11 +50,14 @@ export function podmanEngine(directory: string): BenchEngine {
     ...['--tmpdir', join(directory, 'tmp'), '--cgroup-manager', 'cgroupfs'],
     ...['--events-backend', 'none', '--runtime', 'runc'],
   ];
-  const run = ['run', '--rm', '--network', 'none', '--pull', 'never'];
+  const run = ['run', '--rm', '--pull', 'never'];
   return {
     name: 'podman',
     fetch: (reference) =>
       timeProcess([...podman, 'pull', '-q', '--tls-verify=false', reference], env),
-    run: (reference) => timeProcess([...podman, ...run, reference, 'true'], env),
+    run: (reference, network = 'none') => {
+      const flag = network === 'none' ? 'none' : 'bridge';
+      return timeProcess([...podman, ...run, '--network', flag, reference, 'true'], env);
+    },
   };
 }

@@ -2,7 +2,7 @@
  * The benchmark. Every number is a median of whole processes on this machine in this run, taken in
  * turns with what it is compared to; only the ratios mean something elsewhere.
  *
- *   npm run bench [-- --fetch-rounds 5 --run-rounds 40 --only fetch|run|layers --json FILE]
+ *   npm run bench [-- --fetch-rounds 5 --run-rounds 40 --only fetch|run|networks|crowd|layers --json FILE]
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,13 @@ import { LoopExt4 } from '../test/support/loop-ext4.ts';
 import { realImage } from '../test/support/real-images.ts';
 import { measureFetch } from './fetch-bench.ts';
 import { printSection, type Section } from './report.ts';
-import { measureLayers, measureRun } from './run-bench.ts';
+import {
+  measureCrowd,
+  measureLayers,
+  measureNetworks,
+  measureRun,
+  type RunBenchOptions,
+} from './run-bench.ts';
 
 const { values } = parseArgs({
   options: {
@@ -28,6 +34,10 @@ const { values } = parseArgs({
 const isWanted = (name: string): boolean => values.only === undefined || values.only === name;
 const hasPodman = isInstalled('podman');
 const sections: Section[] = [];
+const RUNS = ['run', 'networks', 'crowd', 'layers'];
+
+/** The floor of every run. */
+const BARE = 'runc run, nothing around it';
 
 function isInstalled(program: string): boolean {
   try {
@@ -69,15 +79,26 @@ async function benchFetch(registry: DockerRegistry): Promise<void> {
 async function benchRuns(registry: DockerRegistry): Promise<void> {
   using disk = LoopExt4.create({ sizeMiB: 2048 });
   const rounds = Number(values['run-rounds']);
-  for (const name of ['dray', 'podman', 'layers']) mkdirSync(join(disk.mountPoint, name));
+  for (const name of ['run', 'networks', 'crowd', 'layers']) mkdirSync(join(disk.mountPoint, name));
+  const reference = await push(registry, 'busybox');
+  const within = (name: string): RunBenchOptions => {
+    const directory = join(disk.mountPoint, name);
+    for (const engine of ['dray', 'podman']) mkdirSync(join(directory, engine));
+    return { directory, hasPodman, rounds };
+  };
   if (isWanted('run')) {
-    const reference = await push(registry, 'busybox');
-    const measured = await measureRun(reference, { directory: disk.mountPoint, hasPodman, rounds });
-    report({
-      title: 'Warm run of busybox true',
-      measured,
-      baseline: 'runc run, nothing around it',
-    });
+    const measured = await measureRun(reference, within('run'));
+    report({ title: 'Warm run of busybox true', measured, baseline: BARE });
+  }
+  if (isWanted('networks')) {
+    const measured = await measureNetworks(reference, within('networks'));
+    const baseline = 'dray run --rm --network default';
+    report({ title: 'Warm run of busybox true on a bridge', measured, baseline });
+  }
+  if (isWanted('crowd')) {
+    const few = Math.ceil(rounds / 5);
+    const measured = await measureCrowd(reference, { ...within('crowd'), rounds: few });
+    report({ title: 'Warm runs of busybox true at once', measured, baseline: `16 × ${BARE}` });
   }
   if (isWanted('layers')) {
     const references = {
@@ -93,7 +114,7 @@ const machine = { processors: cpus().length, model: cpus()[0]?.model ?? '', kern
 console.log(`${machine.processors} × ${machine.model}, Linux ${machine.kernel}`);
 await using registry = await DockerRegistry.start();
 if (isWanted('fetch')) await benchFetch(registry);
-if (isWanted('run') || isWanted('layers')) await benchRuns(registry);
+if (RUNS.some(isWanted)) await benchRuns(registry);
 const notMeasured = ['docker', 'containerd', ...(hasPodman ? [] : ['podman (not installed)'])];
 console.log(`\nNot measured: ${notMeasured.join(', ')}.`);
 const json = JSON.stringify({ machine, sections, notMeasured }, null, 2);
