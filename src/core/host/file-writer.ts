@@ -74,13 +74,13 @@ export class FileWriter {
   }
 
   /**
-   * When more is welcome; undefined when it is at once.
+   * When more is welcome, which is when no more than `mostBytes` wait; undefined when it is at once.
    *
    * @throws SystemCallError such as `ENOSPC`, of any write before.
    */
-  ready(): Promise<void> | undefined {
-    const isReady = this.#failure === undefined && this.#waitingBytes <= MOST_WAITING_BYTES;
-    return isReady ? undefined : this.#until(() => this.#waitingBytes <= MOST_WAITING_BYTES);
+  ready(mostBytes = MOST_WAITING_BYTES): Promise<void> | undefined {
+    const isReady = this.#failure === undefined && this.#waitingBytes <= mostBytes;
+    return isReady ? undefined : this.#until(() => this.#waitingBytes <= mostBytes);
   }
 
   /** Resolves when all is written. @throws SystemCallError as `ready`. */

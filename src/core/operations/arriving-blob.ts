@@ -5,6 +5,9 @@ import { FileWriter, RUN_BYTES } from '../host/file-writer.ts';
 
 /** What arrived last stays in memory up to this, so that a reader who keeps up needs no file. */
 const RECENT_BYTES = 4 * 1024 * 1024;
+/** A source that is faster than the disk waits: a kill loses what is not in the file. */
+const MOST_UNSAVED_BYTES = 256 * 1024;
+
 /** Receives one blob. */
 export class ArrivingBlob {
   readonly #writer: FileWriter;
@@ -78,7 +81,7 @@ export class ArrivingBlob {
       try {
         for await (const chunk of source) {
           this.#add(chunk);
-          await this.#writer.ready();
+          await this.#writer.ready(MOST_UNSAVED_BYTES);
         }
       } finally {
         this.#writer.write(this.#run, this.#runBytes, this.#runPosition);
