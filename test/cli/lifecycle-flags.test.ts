@@ -22,7 +22,7 @@ const NOTHING: LifecycleFlagValues = {
 
 type Row = readonly [what: string, flags: Partial<LifecycleFlagValues>, expected: object];
 
-const context = { env: { NOTIFY_SOCKET: '/run/systemd/notify' }, cwd: '/work' };
+const context = { env: { NOTIFY_SOCKET: '/run/systemd/notify' }, cwd: '/here' };
 const parse = (flags: Partial<LifecycleFlagValues>) =>
   parseLifecycleFlags({ ...NOTHING, ...flags }, context);
 
@@ -36,7 +36,7 @@ describe('the flags of a life cycle', () => {
       { restart: 'on-failure:3' },
       { restart: { when: 'on-failure', maximumRetries: 3 } },
     ],
-    ['a file for the id', { 'uuid-file-save': 'id' }, { uuidFile: '/work/id' }],
+    ['a file for the id', { 'uuid-file-save': 'id' }, { uuidFile: '/here/id' }],
     [
       'limits of the log',
       { 'log-max-size': '10m', 'log-max-files': '2' },
