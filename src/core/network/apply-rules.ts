@@ -1,7 +1,7 @@
 /** Bringing the rules into the kernel: one program is started for each IP version. */
-import { accessSync, constants } from 'node:fs';
 import { EngineError } from '../errors.ts';
 import { runToCompletion } from '../host/process.ts';
+import { isProgram } from '../host/program.ts';
 import { iptablesTexts, nftText, type RuleSet } from './rules.ts';
 
 const DIRECTORIES = ['/usr/sbin', '/sbin', '/usr/local/sbin', '/usr/bin', '/bin'];
@@ -79,14 +79,5 @@ async function feed(argv: readonly string[], text: string): Promise<EngineError 
 }
 
 function findProgram(name: string, directories: readonly string[]): string | undefined {
-  return directories
-    .map((directory) => `${directory}/${name}`)
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
+  return directories.map((directory) => `${directory}/${name}`).find(isProgram);
 }

@@ -1,8 +1,8 @@
 /** Running one plugin (CNI specification, section 2): a program that reads JSON and answers JSON. */
-import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { EngineError, quote } from '../errors.ts';
 import { runToCompletion } from '../host/process.ts';
+import { isProgram } from '../host/program.ts';
 import { isJsonObject, type JsonObject } from '../oci/json-document.ts';
 
 /** What a plugin is asked to do. */
@@ -74,20 +74,11 @@ function parseAnswer(bytes: Buffer): JsonObject | undefined {
 
 /** The path of a plugin. @throws EngineError `HOST_UNSUPPORTED` */
 export function findPlugin({ type, pluginDirs }: Pick<PluginCall, 'type' | 'pluginDirs'>): string {
-  const path = pluginDirs.map((directory) => join(directory, type)).find(isExecutable);
+  const path = pluginDirs.map((directory) => join(directory, type)).find(isProgram);
   if (path !== undefined) return path;
   throw new EngineError(
     'HOST_UNSUPPORTED',
     `the network plugin ${quote(type)} is not installed in ${pluginDirs.join(' or ')}`,
     { hint: PACKAGE_HINT },
   );
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -12,10 +12,10 @@
  * an identity token. A helper that is missing, fails, hangs or answers nonsense is an error: nothing
  * else takes its place.
  */
-import { accessSync, constants, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { EngineError, type EngineErrorOptions, quote } from '../errors.ts';
 import { runToCompletion } from '../host/process.ts';
+import { isProgram } from '../host/program.ts';
 import { type Credentials, hideCredentials } from './credentials.ts';
 
 /** A helper and its surroundings. */
@@ -153,21 +153,11 @@ function findProgram(helper: CredentialHelper): string {
   const program = `docker-credential-${name}`;
   // A relative directory would make it depend on where dray is started.
   const directories = (environment.PATH || DEFAULT_PATH).split(':').filter(isAbsolute);
-  const found = directories.map((dir) => join(dir, program)).find(isExecutable);
+  const found = directories.map((dir) => join(dir, program)).find(isProgram);
   if (found !== undefined) return found;
   throw unusable(helper, 'it is in no directory of PATH', {
     hint: `Install "${program}", or take it out of "credsStore" or "credHelpers".`,
   });
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    // Whatever the reason, this is not the one.
-    return false;
-  }
 }
 
 function parseAnswer(

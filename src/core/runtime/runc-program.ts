@@ -1,7 +1,7 @@
 /** Which runc there is, how old it is, and how it is called. */
-import { accessSync, constants, statSync } from 'node:fs';
 import { EngineError, quote } from '../errors.ts';
 import { runToCompletion } from '../host/process.ts';
+import { isProgram } from '../host/program.ts';
 
 /**
  * All that runc inherits. It needs a search path for nothing but its own child; our environment
@@ -32,16 +32,6 @@ export function findRunc(configured?: string): string {
     });
   }
   return found;
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    // Whatever the reason, it is not a program that we can run.
-    return false;
-  }
 }
 
 /** The arguments that every call of runc begins with. */
